@@ -1,0 +1,181 @@
+"""Q(h,a) and U(h,s,a) or U(s,a): parameters, unrolled along rows or stepped one by one."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from adqn_jax.algorithms import Algorithm
+from adqn_jax.config import NetworkConfig
+from adqn_jax.encoders import Embedding, observation_encoder, state_encoder, xavier_relu
+from adqn_jax.gru import gru_scan, gru_step
+from adqn_jax.types import Array, Environment, Params, PyTree, Rows, Spec, Values
+
+
+class HistoryEncoder(nn.Module):
+    """GRU over [embedding of the action before, features of the observation]."""
+
+    num_actions: int
+    observation_space: Spec
+    config: NetworkConfig
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        config, size = self.config, self.config.history_size
+        self.action = Embedding(self.num_actions, config.embedding_size)
+        self.observation = observation_encoder(self.observation_space, config.embedding_size)
+        uniform = _uniform(1.0 / size**0.5)
+        recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
+        self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, 3 * size))
+        self.kernel_h = self.param("kernel_h", recurrent, (size, 3 * size))
+        self.bias_x = self.param("bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,))
+        self.bias_h = self.param("bias_h", uniform, (3 * size,))
+
+    def project(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
+        """Map a slot's inputs, [...], to the GRU's pre-activations, [..., 3H]."""
+        action = self.action(action_tm1)
+        action = jnp.where(start[..., None], 0.0, action)  # before the first action: zeros
+        features = jnp.concatenate([action, self.observation(observation)], axis=-1)
+        return features @ self.kernel_x + self.bias_x
+
+    def __call__(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
+        """Encode rows, [T, B], from the zero state; returns [T, B, H]."""
+        x = self.project(action_tm1, observation, start)
+        return gru_scan(self.kernel_h, self.bias_h, x, start)
+
+    def step(self, carry: Array, action_tm1: Array, observation: PyTree, start: Array) -> Array:
+        """Advance histories, [..., H], by one slot."""
+        x = self.project(action_tm1, observation, start)
+        return gru_step(self.kernel_h, self.bias_h, x, carry, start)
+
+
+class Head(nn.Module):
+    """Features to action values."""
+
+    sizes: tuple[int, ...]
+    num_actions: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """Map [..., F] to [..., A]."""
+        for size in self.sizes:
+            features = nn.relu(nn.Dense(size, kernel_init=xavier_relu)(features))
+        return nn.Dense(self.num_actions, kernel_init=xavier_relu)(features)
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Q and, for algorithms that have one, U: separate networks that share no parameters."""
+
+    history: HistoryEncoder
+    state: nn.Module
+    head: Head
+    privileged: str  # as Algorithm.privileged
+
+    def init(self, key: Array, rows: Rows) -> Params:
+        """Draw parameters; `key` is consumed, `rows` gives shapes only."""
+        keys = iter(jax.random.split(key, 5))
+        slot = jax.tree.map(lambda x: x[:1, :1], rows)
+
+        def init_history() -> PyTree:
+            return self.history.init(next(keys), slot.action_tm1, slot.observation, slot.start)
+
+        def init_head(*features: Array) -> PyTree:
+            return self.head.init(next(keys), jnp.concatenate(features, axis=-1))
+
+        encoded = jnp.zeros((1, 1, self.history.config.history_size))
+        params: Params = {"q": {"history": init_history(), "head": init_head(encoded)}}
+        if self.privileged != "none":
+            state_params = self.state.init(next(keys), slot.state)
+            features = jnp.asarray(self.state.apply(state_params, slot.state))
+            params["u"] = {"state": state_params}
+            if self.privileged == "history-state":
+                params["u"] |= {"history": init_history(), "head": init_head(encoded, features)}
+            else:
+                params["u"] |= {"head": init_head(features)}
+        return params
+
+    def unroll(self, params: Params, rows: Rows) -> Values:
+        """Evaluate Q and U in every slot of rows that begin with an episode's first slot."""
+        histories = self._encode(params, rows)
+        q = self._head(params["q"], histories["q"])
+        if "u" not in params:
+            return Values(q=q, u=None)
+        features = jnp.asarray(self.state.apply(params["u"]["state"], rows.state))
+        if "u" in histories:
+            features = jnp.concatenate([histories["u"], features], axis=-1)
+        return Values(q=q, u=self._head(params["u"], features))
+
+    def step(
+        self, q_params: PyTree, carry: Array, action_tm1: Array, observation: PyTree, start: Array
+    ) -> tuple[Array, Array]:
+        """Advance histories by one slot and evaluate Q there; all that acting needs.
+
+        Args:
+          q_params: `params["q"]`.
+          carry: histories up to the slot before, float [..., H].
+          action_tm1: the actions taken there, int [...].
+          observation: what followed, [..., *shape].
+          start: whether an episode starts here, which forgets carry and action, bool [...].
+
+        Returns:
+          The histories, [..., H], and the values Q(h,.), [..., A].
+        """
+        method = HistoryEncoder.step
+        carry = self.history.apply(
+            q_params["history"], carry, action_tm1, observation, start, method=method
+        )
+        return carry, self._head(q_params, carry)
+
+    def initial_carry(self, *lead: int) -> Array:
+        """Return empty histories, zeros [*lead, H]."""
+        return jnp.zeros((*lead, self.history.config.history_size))
+
+    def _encode(self, params: Params, rows: Rows) -> dict[str, Array]:
+        """Encode the rows with every history encoder that `params` has, as one batched scan."""
+        names = [name for name in params if "history" in params[name]]
+        stacked = jax.tree.map(lambda *p: jnp.stack(p), *(params[n]["history"] for n in names))
+
+        def encode(history: PyTree) -> Any:
+            return self.history.apply(history, rows.action_tm1, rows.observation, rows.start)
+
+        return dict(zip(names, jax.vmap(encode)(stacked), strict=True))
+
+    def _head(self, params: PyTree, features: Array) -> Array:
+        return jnp.asarray(self.head.apply(params["head"], features))
+
+
+def make_networks(
+    config: NetworkConfig, algorithm: Algorithm, env: Environment, env_params: Any
+) -> Networks:
+    """Choose the networks for an environment's spaces and an algorithm."""
+    return Networks(
+        history=HistoryEncoder(env.num_actions, env.observation_space(env_params), config),
+        state=state_encoder(env.privileged_state_space(env_params), config.embedding_size),
+        head=Head(config.head_sizes, env.num_actions),
+        privileged=algorithm.privileged,
+    )
+
+
+def _uniform(scale: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        return jax.random.uniform(key, shape, dtype, -scale, scale)
+
+    return init
+
+
+def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+    """Draw one orthogonal matrix for each of the three gates."""
+    orthogonal = nn.initializers.orthogonal()
+    gates = [orthogonal(k, (shape[0], shape[1] // 3), dtype) for k in jax.random.split(key, 3)]
+    return jnp.concatenate(gates, axis=-1)
+
+
+def _gate_bias(base: nn.initializers.Initializer, update: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        size = shape[0] // 3
+        return base(key, shape, dtype).at[size : 2 * size].add(update)
+
+    return init

@@ -1,0 +1,139 @@
+"""Every record and callable alias of the package, and the legend of its axes.
+
+Axes:
+  S  seeds, trained side by side; no function of the package but `parallel` sees it
+  E  streams: environments that a seed steps in lock step
+  C  slots of a stream in the replay ring
+  T  slots of a row (`row_length` + 1), time first
+  B  rows of a batch
+  A  actions
+  H  width of the history encoder
+
+Time: the suffix `_tm1` marks the step left, `_t` the step reached. A *slot* t holds what was known
+when action a_t was chosen, that action, and what the environment answered: reward, terminated,
+truncated. Termination and truncation stay apart in every record.
+"""
+
+from typing import Any, Protocol
+
+import jax
+from flax import struct
+from gymnax.environments import spaces
+
+Array = jax.Array
+PyTree = Any
+Params = dict[str, PyTree]  # "q" and, where the algorithm has one, "u"
+Spec = spaces.Space
+
+
+class Environment(Protocol):
+    """What the trainer asks of an environment: gymnax 1.0, and a privileged state."""
+
+    observes_deterministically: bool
+
+    @property
+    def num_actions(self) -> int: ...
+    def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]: ...
+    def step_env(
+        self, key: Array, state: Any, action: Any, params: Any
+    ) -> tuple[Any, Any, Array, Array, dict[Any, Any]]: ...
+    def observe(self, key: Array, state: Any, action: Any, params: Any) -> Any: ...
+    def is_truncated(self, state: Any, params: Any) -> Array: ...
+    def observation_space(self, params: Any) -> Spec: ...
+    def privileged_state(self, env_state: Any, params: Any) -> Any: ...
+    def privileged_state_space(self, params: Any) -> Spec: ...
+
+
+#: What a slot's `end` says of its episode: it goes on, ended by the environment, or was ended by
+#: the time limit; or it is over, and this slot only shows what followed the time limit.
+GOES_ON, TERMINATED, TRUNCATED, FINAL = range(4)
+
+
+@struct.dataclass
+class Transition:
+    """One slot of a stream, in dtypes as small as its values allow.
+
+    A truncated episode is followed by one more slot, whose `end` is FINAL: it holds the
+    observation and the state that followed, has no action of its own, and is bootstrapped from
+    but not trained on.
+    """
+
+    env_state: PyTree  # the simulator's state
+    observation: PyTree | None  # None where it is derived from env_state
+    action: Array  # unsigned
+    reward: Array  # float32, 0 in a FINAL slot
+    time: Array  # unsigned, steps since the episode's first slot, which has 0
+    end: Array  # uint8
+
+
+@struct.dataclass
+class Rows:
+    """A batch to train on, time first; every row begins with the first slot of an episode."""
+
+    observation: PyTree  # [T, B, ...]
+    state: PyTree  # [T, B, ...] privileged
+    action_tm1: Array  # [T, B] int32, means nothing where `start`
+    start: Array  # [T, B] bool, first slot of an episode
+    action: Array  # [T, B] int32
+    reward: Array  # [T, B] float32
+    terminated: Array  # [T, B] bool
+    truncated: Array  # [T, B] bool
+    valid: Array  # [T, B] bool, whether the slot holds a transition to learn from
+
+
+@struct.dataclass
+class Episode:
+    """An episode so far; scalars per stream."""
+
+    undiscounted_return: Array  # float32
+    discounted_return: Array  # float32
+    length: Array  # int32, steps
+    success: Array  # bool
+
+
+@struct.dataclass
+class Stream:
+    """An environment in progress, and the agent's memory of it; leaves [E, ...]."""
+
+    env_state: PyTree
+    observation: PyTree
+    final: Array  # bool, the episode is over: this slot only shows its last observation
+    action_tm1: Array  # int32
+    carry: Array  # [E, H] float32, history up to and including the slot before
+    episode: Episode  # so far
+
+    @property
+    def start(self) -> Array:
+        """Whether this slot is an episode's first, bool [E]."""
+        return self.episode.length == 0
+
+
+@struct.dataclass
+class Values:
+    """Action values along rows."""
+
+    q: Array  # [T, B, A] Q(h, .)
+    u: Array | None  # [T, B, A] U(h, s, .) or U(s, .); None for an algorithm without U
+
+
+@struct.dataclass
+class EpisodeWindow:
+    """The undiscounted returns of the last W finished behaviour episodes."""
+
+    returns: Array  # [W] float32, a ring
+    count: Array  # int32, episodes finished so far
+
+
+@struct.dataclass
+class TrainState:
+    """Everything a seed's training needs to go on; a pytree, fit for checkpoints."""
+
+    key: Array
+    iteration: Array  # int32, equal for all seeds
+    params: Params
+    target_params: Params
+    opt_state: PyTree
+    buffer: PyTree  # BufferState
+    streams: Stream  # [E, ...]
+    window: EpisodeWindow
+    diagnostics: dict[str, Array]  # of the last update, float32 scalars

@@ -1,0 +1,13 @@
+"""Partially observable environments in pure JAX, on the gymnax API, with a privileged state.
+
+They know nothing of the trainer. `make` finds one by name; `Privileged` turns any gymnax
+environment into one of them.
+"""
+
+from envs.carflag import CarFlag
+from envs.environment import PrivilegedEnvironment
+from envs.heavenhell import HeavenHell
+from envs.registry import KNOWN, make
+from envs.wrappers import Privileged
+
+__all__ = ["KNOWN", "CarFlag", "HeavenHell", "Privileged", "PrivilegedEnvironment", "make"]

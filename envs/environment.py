@@ -1,0 +1,43 @@
+"""The contract between an environment and a trainer that may look behind the curtain."""
+
+from typing import Any, TypeVar
+
+import jax
+from gymnax.environments import spaces
+from gymnax.environments.environment import Environment, EnvParams, EnvState
+
+TEnvState = TypeVar("TEnvState", bound=EnvState)
+TEnvParams = TypeVar("TEnvParams", bound=EnvParams)
+
+
+class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
+    """A gymnax environment that declares what a trainer may see and the agent may not.
+
+    Subclasses implement gymnax's `step_env`, `reset_env`, `observe` and the spaces, and the two
+    methods below. `step_env` may report `info["success"]` (bool, scalar): whether the episode, if
+    it ends here, reached its goal.
+    """
+
+    #: Whether `observe(key, env_state, None, params)` repeats the observation that `step_env` or
+    #: `reset_env` returned with that state, whatever the key. A replay buffer then stores the
+    #: state alone.
+    observes_deterministically: bool = True
+
+    def privileged_state(self, env_state: TEnvState, params: TEnvParams) -> Any:
+        """Return what the trainer may know in `env_state`, an element of `privileged_state_space`."""
+        raise NotImplementedError
+
+    def privileged_state_space(self, params: TEnvParams) -> spaces.Space:
+        """Return the space of privileged states."""
+        raise NotImplementedError
+
+    def observe(
+        self,
+        key: jax.Array,
+        state: TEnvState,
+        action: int | float | jax.Array | None,
+        params: TEnvParams,
+    ) -> Any:
+        """Return the observation of `state`; by default it does not depend on key or action."""
+        del key, action
+        return self.get_obs(state, params)

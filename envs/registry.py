@@ -1,0 +1,47 @@
+"""Names to environments."""
+
+import re
+from typing import Any
+
+import gymnax
+
+from envs.carflag import CarFlag
+from envs.environment import PrivilegedEnvironment
+from envs.heavenhell import HeavenHell
+from envs.wrappers import Privileged
+
+#: Forms of name that `make` knows, as shown to a user who got one wrong.
+KNOWN = ("carflag", "heavenhell-N (N >= 1; the paper's are 3 and 4)", "gymnax:NAME[:I,J,...]")
+
+_HEAVENHELL = re.compile(r"heavenhell-(\d+)")
+_GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
+
+
+def make(name: str) -> tuple[PrivilegedEnvironment, Any]:
+    """Return the environment called `name` and its default parameters.
+
+    Args:
+      name: `carflag`; `heavenhell-N`; or `gymnax:NAME`, any environment that gymnax registers,
+        whose full observation is then the privileged state, and of which the agent sees the
+        entries I, J, ... only (`gymnax:CartPole-v1:0,2` shows positions).
+
+    Raises:
+      ValueError: when the name is unknown; the message lists the known ones.
+    """
+    env = _find(name)
+    return env, env.default_params
+
+
+def _find(name: str) -> PrivilegedEnvironment:
+    if name == "carflag":
+        return CarFlag()
+    if match := _HEAVENHELL.fullmatch(name):
+        return HeavenHell(int(match[1]))
+    if match := _GYMNAX.fullmatch(name):
+        if match[1] not in gymnax.registered_envs:
+            raise ValueError(
+                f"gymnax has no environment {match[1]!r}; it has {', '.join(gymnax.registered_envs)}"
+            )
+        observed = None if match[2] is None else tuple(map(int, match[2].split(",")))
+        return Privileged(gymnax.make(match[1])[0], observed)
+    raise ValueError(f"unknown environment {name!r}; known are {', '.join(KNOWN)}")

@@ -1,0 +1,132 @@
+"""Any gymnax environment, seen through a window and with a named privileged state."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnax.environments import spaces
+from gymnax.environments.environment import Environment, EnvParams, EnvState
+
+from envs.environment import PrivilegedEnvironment
+
+
+class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
+    """Name a gymnax environment's privileged state, and hide part of its observation.
+
+    Args:
+      env: the environment.
+      observed: the entries of the flat observation that the agent sees, as in position-only
+        CartPole (`observed=(0, 2)`); None shows all of it.
+      privileged: `(env_state, params) -> array` (any pytree of arrays that `space` describes);
+        None takes the environment's full observation of that state.
+      space: the space of `privileged`'s result; needed exactly when `privileged` is given.
+
+    Raises:
+      ValueError: when `observed` does not index a flat observation, or `privileged` and `space`
+        are not given together.
+    """
+
+    # The wrapped environment may draw its observations, or make them of the action.
+    observes_deterministically = False
+
+    def __init__(
+        self,
+        env: Environment,
+        observed: Sequence[int] | None = None,
+        privileged: Callable[[Any, Any], Any] | None = None,
+        space: spaces.Space | None = None,
+    ):
+        super().__init__()
+        if (privileged is None) != (space is None):
+            raise ValueError("privileged and space belong together: give both or neither")
+        self._env = env
+        self._privileged = privileged
+        self._space = space
+        self._observed = None if observed is None else np.asarray(observed, np.int32)
+        if self._observed is not None:
+            shape = env.observation_space(env.default_params).shape
+            if len(shape) != 1:
+                raise ValueError(f"observed needs a flat observation, {env.name}'s is {shape}")
+            if not self._observed.size or not ((0 <= self._observed) & (self._observed < shape[0])).all():
+                raise ValueError(
+                    f"observed must name entries 0..{shape[0] - 1} of {env.name}'s observation, "
+                    f"got {tuple(observed or ())}"
+                )
+
+    @property
+    def default_params(self) -> EnvParams:
+        """The wrapped environment's."""
+        return self._env.default_params
+
+    @property
+    def name(self) -> str:
+        """The wrapped environment's."""
+        return self._env.name
+
+    @property
+    def num_actions(self) -> int:
+        """The wrapped environment's."""
+        return self._env.num_actions
+
+    def _window(self, observation: Any) -> Any:
+        return observation if self._observed is None else observation[self._observed]
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, EnvState]:
+        """Reset the wrapped environment; `key` is consumed."""
+        observation, state = self._env.reset_env(key, params)
+        return self._window(observation), state
+
+    def step_env(
+        self,
+        key: jax.Array,
+        state: EnvState,
+        action: int | float | jax.Array,
+        params: EnvParams,
+    ) -> tuple[Any, EnvState, jax.Array, jax.Array, dict[Any, Any]]:
+        """Step the wrapped environment; `key` is consumed."""
+        observation, state, reward, terminated, info = self._env.step_env(
+            key, state, action, params
+        )
+        return self._window(observation), state, reward, terminated, info
+
+    def observe(
+        self,
+        key: jax.Array,
+        state: EnvState,
+        action: int | float | jax.Array | None,
+        params: EnvParams,
+    ) -> Any:
+        """Observe `state` through the window."""
+        return self._window(self._env.observe(key, state, action, params))
+
+    def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Ask the wrapped environment."""
+        return self._env.is_truncated(state, params)
+
+    def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Ask the wrapped environment."""
+        return self._env.is_terminated(state, params)
+
+    def privileged_state(self, env_state: EnvState, params: EnvParams) -> Any:
+        """Return the named privileged state, by default the full observation."""
+        if self._privileged is not None:
+            return self._privileged(env_state, params)
+        return self._env.observe(jax.random.key(0), env_state, None, params)
+
+    def action_space(self, params: EnvParams | None = None) -> spaces.Space:
+        """The wrapped environment's."""
+        return self._env.action_space(params)
+
+    def observation_space(self, params: EnvParams) -> spaces.Space:
+        """The window onto the wrapped environment's space."""
+        space = self._env.observation_space(params)
+        if self._observed is None:
+            return space
+        low, high = (jnp.broadcast_to(b, space.shape)[self._observed] for b in (space.low, space.high))
+        return spaces.Box(low, high, self._observed.shape, space.dtype)
+
+    def privileged_state_space(self, params: EnvParams) -> spaces.Space:
+        """The named space, by default the full observation's."""
+        return self._env.observation_space(params) if self._space is None else self._space
