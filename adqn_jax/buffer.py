@@ -4,13 +4,13 @@ All streams of a seed are written together, so that a write is one slice. A row 
 first slot of an episode and runs on through the episodes that follow in its stream: nothing is
 padded, and every slot in it has its whole history in the row.
 
-How uniform is it? A slot u is drawn uniformly, among those that leave a row's length before the
-newest slot, and the row starts where u's episode starts. An episode is therefore chosen in
-proportion to its length, and a slot x is covered with the probability that an episode starting
-within a row's length before x was chosen: the summed length of those episodes, which is a row's
-length, less or more at most one episode, over the number of slots. Only the newest slots, within
-a row's length of the writing head, are seen less often (until the head has moved on), and those
-within an episode's length of being overwritten.
+How uniform is it? A slot is drawn uniformly and the row starts where that slot's episode starts,
+so an episode is chosen in proportion to its length. A slot x is covered when the chosen episode
+starts within a row's length before x: with the summed length of those episodes, which is a row's
+length L, give or take one episode, over the number of slots. The exceptions are the two ends of
+the ring. A row must end at the newest slot at the latest; draws of later slots are moved back to
+the last row that does, so that the newest L slots are seen up to twice as often as others. And
+slots about to be overwritten, within an episode's length, are seen less often.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,9 @@ def make_buffer(
     fewest = min_capacity(row_length, longest_episode)
     if capacity < fewest:
         raise ValueError(
-            f"the replay buffer holds {capacity} timesteps of each of {num_streams} streams; rows of "
-            f"{row_length} after episodes of up to {longest_episode} need at least {fewest} "
-            f"({fewest * num_streams} in all)"
+            f"buffer_timesteps leaves {capacity} timesteps to each of {num_streams} streams; rows of "
+            f"{row_length} after episodes of up to {longest_episode} need {fewest}, which is "
+            f"{fewest * num_streams} in all"
         )
 
     def init(example: Transition) -> BufferState:
@@ -87,8 +87,9 @@ def make_buffer(
         # Once the ring has wrapped, the start of the oldest slots' episode may be overwritten.
         wrapped = state.count > capacity
         low = jnp.where(wrapped, state.count - capacity + longest_episode, 0)
-        high = state.count - row_length  # exclusive: a row from here ends at the newest slot
-        drawn = jax.random.randint(key_slot, (batch_rows,), low, high)
+        drawn = jax.random.randint(key_slot, (batch_rows,), low, state.count)
+        last = state.count - 1 - row_length  # a row from here ends at the newest slot
+        drawn = jnp.minimum(drawn, last)
         stream = jax.random.randint(key_stream, (batch_rows,), 0, num_streams)
         start = drawn - state.storage.time[drawn % capacity, stream]
         slots = (start + jnp.arange(row_length + 1)[:, None]) % capacity  # [T, B]

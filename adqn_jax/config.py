@@ -6,7 +6,8 @@ the program itself.
 """
 
 import dataclasses
-from typing import Literal
+import math
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from flax import struct
 
@@ -50,6 +51,14 @@ class NetworkConfig:
     """Hidden layers between the features and the action values."""
     gru_init: Literal["uniform", "orthogonal"] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate."""
+    scale_boxes: bool = False
+    """Whether to divide the entries of flat observations and states by the bounds that their
+    spaces declare."""
+    action_scale: float = 1.0
+    """Standard deviation of the initial action embeddings; small values let the GRU see
+    observations first."""
+    output_scale: float = 1.0
+    """Factor on the initial weights of each head's last layer; with 0 all values start at 0."""
     update_gate_bias: float = 0.0
     """Added to the initial bias of the GRU's update gate; positive values remember longer."""
 
@@ -118,3 +127,63 @@ class Config:
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+
+
+#: Field -> (least, most, whether the least itself is allowed).
+_RANGES: dict[str, tuple[float, float, bool]] = {
+    "learning_rate": (0, math.inf, False),
+    "adam_eps": (0, math.inf, False),
+    "discount": (0, 1, True),
+    "return_lambda": (0, 1, True),
+    "epsilon_start": (0, 1, True),
+    "epsilon_end": (0, 1, True),
+    "epsilon_timesteps": (0, math.inf, False),
+    "target_period": (0, math.inf, False),
+    "target_tau": (0, 1, False),
+    "embedding_size": (1, math.inf, True),
+    "history_size": (1, math.inf, True),
+    "action_scale": (0, math.inf, False),
+    "output_scale": (0, math.inf, True),
+    "n_step": (1, math.inf, True),
+    "total_timesteps": (1, math.inf, True),
+    "warmup_timesteps": (0, math.inf, True),
+    "buffer_timesteps": (1, math.inf, True),
+    "num_envs": (1, math.inf, True),
+    "steps_per_iteration": (0, math.inf, True),
+    "replay_ratio": (0, math.inf, False),
+    "batch_rows": (1, math.inf, True),
+    "row_length": (0, math.inf, True),
+    "max_grad_norm": (0, math.inf, True),
+    "log_every": (1, math.inf, True),
+    "eval_episodes": (1, math.inf, True),
+}
+
+
+def check(config: Config) -> None:
+    """Check every number against its range, and every choice against its options.
+
+    Raises:
+      ValueError: naming the first field that is out of range, and the range.
+    """
+    for part in (config.hyper, config.network, config.loss, config.train):
+        hints = get_type_hints(type(part))
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            options = get_args(hints[field.name])
+            if get_origin(hints[field.name]) is Literal and value not in options:
+                raise ValueError(f"{field.name} must be one of {', '.join(options)}, got {value!r}")
+            if field.name in _RANGES:
+                _check_range(field.name, value)
+    if not math.isfinite(config.network.update_gate_bias):
+        raise ValueError(f"update_gate_bias must be finite, got {config.network.update_gate_bias}")
+    if not all(size >= 1 for size in config.network.head_sizes):
+        raise ValueError(f"head_sizes must be at least 1 each, got {config.network.head_sizes}")
+
+
+def _check_range(name: str, value: float) -> None:
+    low, high, closed = _RANGES[name]
+    # Written so that NaN fails; infinities are no numbers to train with.
+    if not ((low <= value if closed else low < value) and value <= high and math.isfinite(value)):
+        least = f"{'at least' if closed else 'greater than'} {low}"
+        most = f" and at most {high}" if high < math.inf else ""
+        raise ValueError(f"{name} must be {least}{most}, got {value}")

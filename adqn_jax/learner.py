@@ -1,5 +1,6 @@
 """The joint loss of U and Q over a batch of rows, and one gradient step on it."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -14,8 +15,12 @@ from adqn_jax.types import Array, Params, PyTree, Rows, Values
 
 
 def loss_fn(
-    algorithm: Algorithm, config: LossConfig, hyper: Hyperparameters, rows: Rows,
-    online: Values, target: Values,
+    algorithm: Algorithm,
+    config: LossConfig,
+    hyper: Hyperparameters,
+    rows: Rows,
+    online: Values,
+    target: Values,
 ) -> dict[str, Array]:
     """Average the squared errors of each model over a batch.
 
@@ -42,6 +47,7 @@ def loss_fn(
     if algorithm.regress_on == "bootstrap":
         squared = td_error(online.q[:-1], action, returns) ** 2
     else:
+        assert target.u is not None, "only an algorithm with a U regresses on it"
         errors = jax.vmap(jax.vmap(losses.regression_errors))(online.q[:-1], target.u[:-1]) ** 2
         if config.regress_actions == "all":
             squared = errors.mean(-1)
@@ -50,9 +56,7 @@ def loss_fn(
     return result | {"q": jnp.sum(weights * squared)}
 
 
-def target_returns(
-    config: LossConfig, hyper: Hyperparameters, rows: Rows, target: Values
-) -> Array:
+def target_returns(config: LossConfig, hyper: Hyperparameters, rows: Rows, target: Values) -> Array:
     """Compute the return that each slot but the last regresses on, float [T-1, B]."""
     bootstraps = target.q if target.u is None else target.u
     v = jax.vmap(jax.vmap(losses.bootstrap_value))(bootstraps, target.q)[1:]
@@ -70,10 +74,11 @@ def target_returns(
     trace = trace.astype(v.dtype)
 
     if config.returns == "lambda":
-        over_row = jax.vmap(losses.lambda_returns, 1, 1)
-        return over_row(rows.reward[:-1], discount, v, hyper.return_lambda * trace)
-    over_row = jax.vmap(losses.n_step_returns, (1, 1, 1, 1, None), 1)
-    return over_row(rows.reward[:-1], discount, v, trace, config.n_step)
+        trace = hyper.return_lambda * trace
+        multi_step = losses.lambda_returns
+    else:
+        multi_step = functools.partial(losses.n_step_returns, n=config.n_step)
+    return jax.vmap(multi_step, 1, 1)(rows.reward[:-1], discount, v, trace)
 
 
 def slot_weights(config: LossConfig, rows: Rows) -> Array:
@@ -129,9 +134,8 @@ def make_update(
     ) -> tuple[Array, dict[str, Array]]:
         online = networks.unroll(params, rows)
         by_model = loss_fn(algorithm, config, hyper, rows, online, target)
-        values = {"q": online.q, "u": online.u}
         diagnostics = {f"loss_{name}": value for name, value in by_model.items()}
-        diagnostics |= {f"mean_{name}": _mean_taken(values[name], rows) for name in by_model}
+        diagnostics |= {f"mean_{n}": _mean_taken(getattr(online, n), rows) for n in by_model}
         return sum(by_model.values(), jnp.float32(0.0)), diagnostics
 
     def update(
@@ -142,7 +146,7 @@ def make_update(
         adam = optimizer(hyper, max_grad_norm)
         new_params, new_opt_state = {}, {}
         for name, grad in grads.items():
-            diagnostics[f"grad_norm_{name}"] = optax.global_norm(grad)
+            diagnostics[f"grad_norm_{name}"] = optax.tree.norm(grad)
             updates, new_opt_state[name] = adam.update(grad, opt_state[name], params[name])
             new_params[name] = optax.apply_updates(params[name], updates)
         return new_params, new_opt_state, diagnostics

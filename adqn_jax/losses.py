@@ -58,9 +58,7 @@ def lambda_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Arra
     return jax.lax.scan(back, v_t[-1], steps, reverse=True)[1]
 
 
-def n_step_returns(
-    reward_t: Array, discount_t: Array, v_t: Array, trace_t: Array, n: int
-) -> Array:
+def n_step_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Array, n: int) -> Array:
     """Bootstrap n steps ahead along a row, or earlier at its end and where a trace is 0.
 
     G⁽⁰⁾_t = v_{t-1} and G⁽ᵏ⁾_t = r_t + γ_t [v_t (1 - λ_t) + λ_t G⁽ᵏ⁻¹⁾_{t+1}]: the returns of

@@ -24,13 +24,17 @@ class HistoryEncoder(nn.Module):
     def setup(self) -> None:
         """Declare the parameters."""
         config, size = self.config, self.config.history_size
-        self.action = Embedding(self.num_actions, config.embedding_size)
-        self.observation = observation_encoder(self.observation_space, config.embedding_size)
+        self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
+        self.observation = observation_encoder(
+            self.observation_space, config.embedding_size, scales=config.scale_boxes
+        )
         uniform = _uniform(1.0 / size**0.5)
         recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
         self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, 3 * size))
         self.kernel_h = self.param("kernel_h", recurrent, (size, 3 * size))
-        self.bias_x = self.param("bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,))
+        self.bias_x = self.param(
+            "bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,)
+        )
         self.bias_h = self.param("bias_h", uniform, (3 * size,))
 
     def project(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
@@ -56,13 +60,16 @@ class Head(nn.Module):
 
     sizes: tuple[int, ...]
     num_actions: int
+    output_scale: float
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
         """Map [..., F] to [..., A]."""
         for size in self.sizes:
             features = nn.relu(nn.Dense(size, kernel_init=xavier_relu)(features))
-        return nn.Dense(self.num_actions, kernel_init=xavier_relu)(features)
+        return nn.Dense(self.num_actions, kernel_init=_scaled(xavier_relu, self.output_scale))(
+            features
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,12 +158,20 @@ def make_networks(
     config: NetworkConfig, algorithm: Algorithm, env: Environment, env_params: Any
 ) -> Networks:
     """Choose the networks for an environment's spaces and an algorithm."""
+    state_space = env.privileged_state_space(env_params)
     return Networks(
         history=HistoryEncoder(env.num_actions, env.observation_space(env_params), config),
-        state=state_encoder(env.privileged_state_space(env_params), config.embedding_size),
-        head=Head(config.head_sizes, env.num_actions),
+        state=state_encoder(state_space, config.embedding_size, scales=config.scale_boxes),
+        head=Head(config.head_sizes, env.num_actions, config.output_scale),
         privileged=algorithm.privileged,
     )
+
+
+def _scaled(base: nn.initializers.Initializer, factor: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        return factor * base(key, shape, dtype)
+
+    return init
 
 
 def _uniform(scale: float) -> nn.initializers.Initializer:
@@ -167,10 +182,21 @@ def _uniform(scale: float) -> nn.initializers.Initializer:
 
 
 def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    """Draw one orthogonal matrix for each of the three gates."""
-    orthogonal = nn.initializers.orthogonal()
-    gates = [orthogonal(k, (shape[0], shape[1] // 3), dtype) for k in jax.random.split(key, 3)]
-    return jnp.concatenate(gates, axis=-1)
+    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the three gates.
+
+    The polar factor of a Gaussian matrix, by Newton-Schulz iterations: matrix products only. (A
+    QR decomposition has hung in XLA's CPU runtime in processes with several host devices.)
+    """
+    size = shape[0]
+    x = jax.random.normal(key, (shape[1] // size, size, size), dtype)
+    x = x / jnp.linalg.norm(x, axis=(1, 2), keepdims=True)  # all singular values below sqrt(3)
+
+    def newton_schulz(_: int, x: Array) -> Array:
+        return 1.5 * x - 0.5 * x @ (x.mT @ x)
+
+    # Small singular values grow by half a step; 60 steps bring 1e-8 to 1.
+    x = jax.lax.fori_loop(0, 60, newton_schulz, x)
+    return jnp.concatenate(list(x), axis=-1)
 
 
 def _gate_bias(base: nn.initializers.Initializer, update: float) -> nn.initializers.Initializer:

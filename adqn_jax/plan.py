@@ -4,18 +4,14 @@ import dataclasses
 import math
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from adqn_jax.buffer import min_capacity
-from adqn_jax.config import Config
-from adqn_jax.types import Array
+from adqn_jax.config import Config, check
 
 #: Finished episodes over which the paper's measure, the behaviour return, is averaged.
 WINDOW = 100
 #: How far the replay ratio of a whole number of updates may lie from the one asked for.
 RATIO_TOLERANCE = 0.01
 _MOST_STEPS_PER_ITERATION = 1_000
+_MOST_CHUNKS_PER_LOG = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +31,18 @@ class Plan:
     """Steps of each stream in an iteration."""
     updates_per_iteration: int
     """Gradient steps in an iteration."""
-    iterations_per_log: int
-    """Iterations between log points."""
+    iterations_per_chunk: int
+    """Iterations in a compiled chunk, after which the host gets a word in."""
+    chunks_per_log: int
+    """Chunks between log points."""
     log_points: int
     """Log points in the run."""
     window: int = WINDOW
+
+    @property
+    def iterations_per_log(self) -> int:
+        """Iterations between log points."""
+        return self.iterations_per_chunk * self.chunks_per_log
 
     @property
     def timesteps_per_iteration(self) -> int:
@@ -55,15 +58,6 @@ class Plan:
         """Timesteps that the run simulates, warm-up included."""
         return self.timesteps(self.log_points * self.iterations_per_log)
 
-    @property
-    def time_dtype(self) -> Any:
-        """Smallest dtype for the time within an episode."""
-        return _unsigned(self.longest_episode)
-
-    def action_dtype(self, num_actions: int) -> Any:
-        """Smallest dtype for an action."""
-        return _unsigned(num_actions - 1)
-
 
 def make_plan(config: Config, env_params: Any) -> Plan:
     """Derive a run's shapes and counts.
@@ -71,16 +65,31 @@ def make_plan(config: Config, env_params: Any) -> Plan:
     Raises:
       ValueError: when the configuration cannot be run; one sentence says why, and what could.
     """
+    check(config)
     train = config.train
     longest = int(env_params.max_steps_in_episode)
     row_length = train.row_length or longest
+    if config.loss.average == "episode" and row_length < longest:
+        raise ValueError(
+            f"averaging over whole episodes needs rows that hold the longest one: row_length must "
+            f"be at least {longest}, got {row_length}"
+        )
     capacity = train.buffer_timesteps // train.num_envs
     steps, updates = _schedule(config, row_length)
     per_iteration = train.num_envs * steps
-    warmup_steps = max(1, math.ceil(train.warmup_timesteps / train.num_envs))
+    warmup_steps = math.ceil(train.warmup_timesteps / train.num_envs)
+    if warmup_steps + steps < row_length + 1:
+        raise ValueError(
+            f"the first gradient step needs {row_length + 1} timesteps of each of {train.num_envs} "
+            f"streams: warmup_timesteps must be at least "
+            f"{(row_length + 1 - steps) * train.num_envs}, got {train.warmup_timesteps}"
+        )
     iterations_per_log = max(1, math.ceil(train.log_every / per_iteration))
+    chunks_per_log = min(_MOST_CHUNKS_PER_LOG, iterations_per_log)
+    iterations_per_chunk = math.ceil(iterations_per_log / chunks_per_log)
     left = train.total_timesteps - warmup_steps * train.num_envs
-    log_points = max(1, math.ceil(left / (iterations_per_log * per_iteration)))
+    per_log = iterations_per_chunk * chunks_per_log * per_iteration
+    log_points = max(1, math.ceil(left / per_log))
     return Plan(
         num_envs=train.num_envs,
         longest_episode=longest,
@@ -89,7 +98,8 @@ def make_plan(config: Config, env_params: Any) -> Plan:
         warmup_steps=warmup_steps,
         steps_per_iteration=steps,
         updates_per_iteration=updates,
-        iterations_per_log=iterations_per_log,
+        iterations_per_chunk=iterations_per_chunk,
+        chunks_per_log=chunks_per_log,
         log_points=log_points,
     )
 
@@ -105,11 +115,18 @@ def _schedule(config: Config, row_length: int) -> tuple[int, int]:
         updates = round(updates_per_step * steps)
         if updates and abs(updates / (updates_per_step * steps) - 1) <= RATIO_TOLERANCE:
             return steps, updates
-    raise ValueError("bad ratio")
-
-
-def _unsigned(largest: int) -> Any:
-    for dtype in (jnp.uint8, jnp.uint16):
-        if largest <= jnp.iinfo(dtype).max:
-            return dtype
-    return jnp.uint32
+    asked = (
+        f"replay_ratio {train.replay_ratio:g} with {train.num_envs} environments and batches of "
+    )
+    asked += f"{train.batch_rows} x {row_length} timesteps"
+    if not train.steps_per_iteration:
+        raise ValueError(
+            f"{asked} gives no whole number of gradient steps within {_MOST_STEPS_PER_ITERATION} "
+            f"steps; raise replay_ratio or num_envs, or lower batch_rows"
+        )
+    exact = updates_per_step * train.steps_per_iteration
+    whole = max(1, round(exact))
+    raise ValueError(
+        f"{asked} gives {exact:.3g} gradient steps per {train.steps_per_iteration} steps, which is "
+        f"no whole number; with replay_ratio {train.replay_ratio * whole / exact:.4g} it is {whole}"
+    )

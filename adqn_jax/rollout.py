@@ -32,9 +32,7 @@ class Step:
     episode: Episode  # including this slot
 
 
-def init_streams(
-    key: Array, env: Environment, env_params: Any, carry: Array
-) -> Stream:
+def init_streams(key: Array, env: Environment, env_params: Any, carry: Array) -> Stream:
     """Start an episode in each of E streams; `key` is consumed.
 
     Args:

@@ -2,7 +2,7 @@
 
     train     = init, then log points
     log point = iterations, then an evaluation
-    iteration = collect, then updates, then perhaps a copy to the targets
+    iteration = collect, then gradient steps, then perhaps a copy to the targets
 
 Every count follows `TrainState.iteration`, which is equal for all seeds, so that under `vmap` a
 branch stays a branch.
@@ -10,7 +10,6 @@ branch stays a branch.
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,57 +17,30 @@ import jax.numpy as jnp
 
 from adqn_jax import learner, rollout
 from adqn_jax.algorithms import get_algorithm
-from adqn_jax.buffer import make_buffer
+from adqn_jax.buffer import Buffer, make_buffer
 from adqn_jax.config import Config, Hyperparameters
-from adqn_jax.networks import make_networks
+from adqn_jax.networks import Networks, make_networks
 from adqn_jax.plan import Plan, make_plan
-from adqn_jax.types import (
-    FINAL,
-    TERMINATED,
-    TRUNCATED,
-    Array,
-    Environment,
-    EpisodeWindow,
-    Params,
-    PyTree,
-    Rows,
-    Stream,
-    TrainState,
-    Transition,
-)
+from adqn_jax.replay import SlotCodec
+from adqn_jax.types import Array, EpisodeWindow, PyTree, Stream, TrainState
 
 Metrics = dict[str, Array]
 
 
-@dataclasses.dataclass(frozen=True)
-class Trainer:
-    """A seed's pure functions; vmap them over keys, states and, if they differ, `hyper`."""
-
-    plan: Plan
-    hyper: Hyperparameters
-    """The configuration's, for callers that vary none."""
-    init: Callable[[Array], TrainState]
-    """Draw parameters, start streams and fill the buffer with random actions; consumes a key."""
-    iterate: Callable[[TrainState, Hyperparameters, int], TrainState]
-    """Run a static number of iterations."""
-    evaluate: Callable[[TrainState, Hyperparameters], Metrics]
-    """Play greedy episodes and collect what a log point shows; leaves the state as it is."""
-
-
 def make_train(
-    config: Config, env: Environment, env_params: Any
+    config: Config, env: Any, env_params: Any
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Build a whole training run as one pure function.
 
     Args:
       config: the run.
-      env: an environment with a privileged state.
+      env: an environment with a privileged state (`types.Environment`).
       env_params: its parameters; `max_steps_in_episode` fixes shapes and must be a number.
 
     Returns:
       `train(key, hyper=config.hyper) -> (TrainState, metrics)`, which consumes the key; metrics
       have a leading axis of log points. `jax.jit(jax.vmap(train))(keys)` trains many seeds in
-      one program.
+      one program; a batch of `hyper`, too, may be mapped over.
 
     Raises:
       ValueError: when the configuration contradicts itself or the environment.
@@ -85,161 +57,100 @@ def make_train(
     return train
 
 
-def make_trainer(config: Config, env: Environment, env_params: Any) -> Trainer:
+def make_trainer(config: Config, env: Any, env_params: Any) -> "Trainer":
     """Build the functions that `make_train` composes, for callers that run them in pieces.
 
     Raises:
       ValueError: when the configuration contradicts itself or the environment.
     """
-    plan = make_plan(config, env_params)
     algorithm = get_algorithm(config.algorithm)
+    plan = make_plan(config, env_params)
     networks = make_networks(config.network, algorithm, env, env_params)
-    update = learner.make_update(networks, algorithm, config.loss, config.train.max_grad_norm)
-    buffer = make_buffer(
-        capacity=plan.capacity,
-        num_streams=config.train.num_envs,
-        row_length=plan.row_length,
-        longest_episode=plan.longest_episode,
-        batch_rows=config.train.batch_rows,
+    return Trainer(
+        config=config,
+        plan=plan,
+        env=env,
+        env_params=env_params,
+        networks=networks,
+        codec=SlotCodec(env, env_params, plan.longest_episode),
+        buffer=make_buffer(
+            capacity=plan.capacity,
+            num_streams=plan.num_envs,
+            row_length=plan.row_length,
+            longest_episode=plan.longest_episode,
+            batch_rows=config.train.batch_rows,
+        ),
+        update=learner.make_update(networks, algorithm, config.loss, config.train.max_grad_norm),
+        diagnostics=learner.diagnostic_names(algorithm),
     )
-    stores_observation = not env.observes_deterministically
-    acting = "target" if config.train.eval_params == "target" else "online"
 
-    def to_slot(streams: Stream, action: Array, reward: Array, end: Array) -> Transition:
-        return Transition(
-            env_state=streams.env_state,
-            observation=streams.observation if stores_observation else None,
-            action=action.astype(plan.action_dtype(env.num_actions)),
-            reward=reward,
-            time=streams.episode.length.astype(plan.time_dtype),
-            end=end,
-        )
 
-    def to_rows(slots: Transition) -> Rows:
-        """Derive what the buffer did not store; leaves [T, B, ...]."""
-        over_slots = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
-        observation = slots.observation
-        if not stores_observation:
-            key = jax.random.key(0)  # these observations draw nothing
-            observation = over_slots(lambda s: env.observe(key, s, None, env_params))(
-                slots.env_state
-            )
-        action = slots.action.astype(jnp.int32)
-        return Rows(
-            observation=observation,
-            state=over_slots(lambda s: env.privileged_state(s, env_params))(slots.env_state),
-            action_tm1=jnp.roll(action, 1, axis=0),
-            start=slots.time == 0,
-            action=action,
-            reward=slots.reward,
-            terminated=slots.end == TERMINATED,
-            truncated=slots.end == TRUNCATED,
-            valid=slots.end != FINAL,
-        )
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """A seed's pure functions; vmap them over keys, states and, if they differ, `hyper`."""
 
-    step_streams = partial(
-        rollout.step_streams,
-        env=env, env_params=env_params, networks=networks, to_slot=to_slot,
-    )  # fmt: skip
+    config: Config
+    plan: Plan
+    env: Any
+    env_params: Any
+    networks: Networks
+    codec: SlotCodec
+    buffer: Buffer
+    update: learner.UpdateFn
+    diagnostics: tuple[str, ...]
+    """Names of the update's diagnostics."""
 
-    def collect(state: TrainState, key: Array, epsilon: Array | float, discount: Any, steps: int) -> TrainState:
-        """Step the streams and store what happened."""
-
-        def body(carry: tuple, key: Array) -> tuple[tuple, None]:
-            streams, ring, window = carry
-            streams, step = step_streams(
-                key, q_params=state.params["q"], streams=streams, epsilon=epsilon, discount=discount
-            )
-            ring = buffer.add(ring, step.slot)
-            return (streams, ring, rollout.add_to_window(window, step)), None
-
-        carry = (state.streams, state.buffer, state.window)
-        (streams, ring, window), _ = jax.lax.scan(body, carry, jax.random.split(key, steps))
-        return state.replace(streams=streams, buffer=ring, window=window)
-
-    def learn(state: TrainState, key: Array, hyper: Hyperparameters) -> TrainState:
-        """Take an iteration's gradient steps."""
-
-        def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
-            params, target, opt_state = carry
-            rows = to_rows(buffer.sample(state.buffer, key))
-            params, opt_state, diagnostics = update(hyper, params, target, opt_state, rows)
-            if config.train.target == "polyak":
-                target = _mix(target, params, hyper.target_tau)
-            return (params, target, opt_state), diagnostics
-
-        carry = (state.params, state.target_params, state.opt_state)
-        keys = jax.random.split(key, plan.updates_per_iteration)
-        (params, target, opt_state), diagnostics = jax.lax.scan(body, carry, keys)
-        return state.replace(
-            params=params, target_params=target, opt_state=opt_state,
-            diagnostics=jax.tree.map(lambda x: x[-1], diagnostics),
-        )  # fmt: skip
-
-    def sync_target(state: TrainState, hyper: Hyperparameters) -> TrainState:
-        """Copy to the targets when a period of timesteps has gone by."""
-        now, before = (plan.timesteps(i) // hyper.target_period for i in (state.iteration, state.iteration - 1))
-        params = jax.lax.cond(
-            now > before, lambda s: s.params, lambda s: s.target_params, state
-        )
-        return state.replace(target_params=params)
-
-    def iteration(state: TrainState, hyper: Hyperparameters) -> TrainState:
-        key, key_collect, key_learn = jax.random.split(state.key, 3)
-        epsilon = _epsilon(hyper, plan.timesteps(state.iteration))
-        state = state.replace(key=key, iteration=state.iteration + 1)
-        state = collect(state, key_collect, epsilon, hyper.discount, plan.steps_per_iteration)
-        state = learn(state, key_learn, hyper)
-        return sync_target(state, hyper) if config.train.target == "periodic" else state
-
-    def iterate(state: TrainState, hyper: Hyperparameters, num_iterations: int) -> TrainState:
-        body = lambda s, _: (iteration(s, hyper), None)  # noqa: E731
-        return jax.lax.scan(body, state, length=num_iterations)[0]
-
-    def init(key: Array) -> TrainState:
+    def init(self, key: Array) -> TrainState:
+        """Draw parameters, start streams, fill the buffer with random actions; consumes `key`."""
         key, key_streams, key_params, key_warmup = jax.random.split(key, 4)
-        carry = networks.initial_carry(config.train.num_envs)
-        streams = rollout.init_streams(key_streams, env, env_params, carry)
-        zero = jnp.zeros(config.train.num_envs)
-        slot = to_slot(streams, zero, zero, zero.astype(jnp.uint8))
-        rows = to_rows(jax.tree.map(lambda x: x[None], slot))
-        params = networks.init(key_params, rows)
-        names = learner.diagnostic_names(algorithm)
+        streams = self._start(key_streams, self.plan.num_envs)
+        zero = jnp.zeros(self.plan.num_envs)
+        slots = self.codec.encode(streams, zero, zero, zero)
+        rows = self.codec.decode(jax.tree.map(lambda x: x[None], slots))
+        params = self.networks.init(key_params, rows)
         state = TrainState(
             key=key,
             iteration=jnp.int32(0),
             params=params,
             target_params=params,
-            opt_state=learner.init_opt_state(config.train.max_grad_norm, params),
-            buffer=buffer.init(jax.tree.map(lambda x: x[0], slot)),
+            opt_state=learner.init_opt_state(self.config.train.max_grad_norm, params),
+            buffer=self.buffer.init(jax.tree.map(lambda x: x[0], slots)),
             streams=streams,
-            window=EpisodeWindow(jnp.zeros(plan.window), jnp.int32(0)),
-            diagnostics={name: jnp.float32(jnp.nan) for name in names},
+            window=EpisodeWindow(jnp.zeros(self.plan.window), jnp.int32(0)),
+            diagnostics={name: jnp.float32(jnp.nan) for name in self.diagnostics},
         )
-        return collect(state, key_warmup, 1.0, config.hyper.discount, plan.warmup_steps)
+        return self._collect(state, key_warmup, 1.0, self.plan.warmup_steps)
 
-    def evaluate(state: TrainState, hyper: Hyperparameters) -> Metrics:
-        params: Params = state.target_params if acting == "target" else state.params
-        # The key is derived, not consumed: evaluating leaves training as it is.
+    def iterate(self, state: TrainState, hyper: Hyperparameters, num_iterations: int) -> TrainState:
+        """Run a static number of iterations."""
+
+        def body(state: TrainState, _: None) -> tuple[TrainState, None]:
+            return self._iteration(state, hyper), None
+
+        return jax.lax.scan(body, state, length=num_iterations)[0]
+
+    def evaluate(self, state: TrainState, hyper: Hyperparameters) -> Metrics:
+        """Play greedy episodes and collect what a log point shows; the state stays as it is."""
+        online = self.config.train.eval_params == "online"
+        q_params = (state.params if online else state.target_params)["q"]
+        # Derived, not consumed: whether and when one evaluates does not change training.
         key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
-        carry = networks.initial_carry(config.train.eval_episodes)
-        streams = rollout.init_streams(key_reset, env, env_params, carry)
+        streams = self._start(key_reset, self.config.train.eval_episodes)
 
         def body(carry: tuple, key: Array) -> tuple[tuple, None]:
             streams, first, over = carry
-            streams, step = step_streams(
-                key, q_params=params["q"], streams=streams, epsilon=0.0, discount=hyper.discount
-            )
+            streams, step = self._step(key, q_params, streams, 0.0, hyper.discount)
             first = jax.tree.map(lambda old, new: jnp.where(over, old, new), first, step.episode)
             return (streams, first, over | step.done), None
 
-        keys = jax.random.split(key_steps, plan.longest_episode)
-        over = jnp.zeros(config.train.eval_episodes, bool)
-        (_, episodes, _), _ = jax.lax.scan(body, (streams, streams.episode, over), keys)
+        keys = jax.random.split(key_steps, self.plan.longest_episode)
+        carry = (streams, streams.episode, jnp.zeros_like(streams.final))
+        (_, episodes, _), _ = jax.lax.scan(body, carry, keys)
+        timesteps = self.plan.timesteps(state.iteration)
         return {
-            "timesteps": plan.timesteps(state.iteration),
-            "updates": state.iteration * plan.updates_per_iteration,
-            "epsilon": _epsilon(hyper, plan.timesteps(state.iteration)),
+            "timesteps": timesteps,
+            "updates": state.iteration * self.plan.updates_per_iteration,
+            "epsilon": _epsilon(hyper, timesteps),
             "eval_return": episodes.undiscounted_return.mean(),
             "eval_discounted_return": episodes.discounted_return.mean(),
             "eval_length": episodes.length.mean(),
@@ -248,7 +159,80 @@ def make_trainer(config: Config, env: Environment, env_params: Any) -> Trainer:
             "behaviour_episodes": state.window.count,
         } | state.diagnostics
 
-    return Trainer(plan, config.hyper, init, iterate, evaluate)
+    def _iteration(self, state: TrainState, hyper: Hyperparameters) -> TrainState:
+        key, key_collect, key_learn = jax.random.split(state.key, 3)
+        epsilon = _epsilon(hyper, self.plan.timesteps(state.iteration))
+        state = dataclasses.replace(state, key=key, iteration=state.iteration + 1)
+        state = self._collect(state, key_collect, epsilon, self.plan.steps_per_iteration)
+        state = self._learn(state, key_learn, hyper)
+        return self._copy_to_target(state, hyper)
+
+    def _collect(
+        self, state: TrainState, key: Array, epsilon: Array | float, num_steps: int
+    ) -> TrainState:
+        """Step the streams and store what happened."""
+
+        def body(carry: tuple, key: Array) -> tuple[tuple, None]:
+            streams, ring, window = carry
+            streams, step = self._step(key, state.params["q"], streams, epsilon, 1.0)
+            ring = self.buffer.add(ring, step.slot)
+            return (streams, ring, rollout.add_to_window(window, step)), None
+
+        carry = (state.streams, state.buffer, state.window)
+        (streams, ring, window), _ = jax.lax.scan(body, carry, jax.random.split(key, num_steps))
+        return dataclasses.replace(state, streams=streams, buffer=ring, window=window)
+
+    def _learn(self, state: TrainState, key: Array, hyper: Hyperparameters) -> TrainState:
+        """Take an iteration's gradient steps."""
+
+        def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
+            params, target, opt_state = carry
+            rows = self.codec.decode(self.buffer.sample(state.buffer, key))
+            params, opt_state, diagnostics = self.update(hyper, params, target, opt_state, rows)
+            if self.config.train.target == "polyak":
+                target = _mix(target, params, hyper.target_tau)
+            return (params, target, opt_state), diagnostics
+
+        carry = (state.params, state.target_params, state.opt_state)
+        keys = jax.random.split(key, self.plan.updates_per_iteration)
+        (params, target, opt_state), diagnostics = jax.lax.scan(body, carry, keys)
+        return dataclasses.replace(
+            state,
+            params=params,
+            target_params=target,
+            opt_state=opt_state,
+            diagnostics=jax.tree.map(lambda x: x[-1], diagnostics),
+        )
+
+    def _copy_to_target(self, state: TrainState, hyper: Hyperparameters) -> TrainState:
+        """Copy the networks to the targets whenever another period of timesteps has gone by."""
+        if self.config.train.target != "periodic":
+            return state
+        before, now = (
+            self.plan.timesteps(iteration) // hyper.target_period
+            for iteration in (state.iteration - 1, state.iteration)
+        )
+        target_params = jax.lax.cond(
+            now > before, lambda s: s.params, lambda s: s.target_params, state
+        )
+        return dataclasses.replace(state, target_params=target_params)
+
+    def _start(self, key: Array, num_streams: int) -> Stream:
+        carry = self.networks.initial_carry(num_streams)
+        return rollout.init_streams(key, self.env, self.env_params, carry)
+
+    def _step(
+        self,
+        key: Array,
+        q_params: PyTree,
+        streams: Stream,
+        epsilon: Array | float,
+        discount: Array | float,
+    ) -> tuple[Stream, rollout.Step]:
+        return rollout.step_streams(
+            key, self.env, self.env_params, self.networks, q_params, streams,
+            epsilon=epsilon, discount=discount, to_slot=self.codec.encode,
+        )  # fmt: skip
 
 
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:

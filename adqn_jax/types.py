@@ -18,12 +18,11 @@ from typing import Any, Protocol
 
 import jax
 from flax import struct
-from gymnax.environments import spaces
 
 Array = jax.Array
 PyTree = Any
 Params = dict[str, PyTree]  # "q" and, where the algorithm has one, "u"
-Spec = spaces.Space
+Spec = Any  # a gymnax space; gymnax's own annotations do not hold up
 
 
 class Environment(Protocol):

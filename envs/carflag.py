@@ -1,5 +1,6 @@
 """Car-Flag: a car must find out which end of the road is heaven before it drives there."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -62,9 +63,7 @@ class CarFlag(PrivilegedEnvironment[CarFlagState, CarFlagParams]):
         """Number of forces."""
         return 7
 
-    def reset_env(
-        self, key: jax.Array, params: CarFlagParams
-    ) -> tuple[jax.Array, CarFlagState]:
+    def reset_env(self, key: jax.Array, params: CarFlagParams) -> tuple[jax.Array, CarFlagState]:
         """Draw the car's position and the side of heaven; `key` is consumed."""
         key_position, key_heaven = jax.random.split(key)
         state = CarFlagState(
@@ -98,7 +97,9 @@ class CarFlag(PrivilegedEnvironment[CarFlagState, CarFlagParams]):
         terminated = jnp.abs(position) >= params.flag_position
         success = terminated & (side == state.heaven)
         reward = jnp.where(terminated, jnp.where(success, 1.0, -1.0), 0.0)
-        state = state.replace(position=position, velocity=velocity, time=state.time + 1)
+        state = dataclasses.replace(
+            state, position=position, velocity=velocity, time=state.time + 1
+        )
         return self.get_obs(state, params), state, reward, terminated, {"success": success}
 
     def get_obs(

@@ -24,7 +24,7 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
     observes_deterministically: bool = True
 
     def privileged_state(self, env_state: TEnvState, params: TEnvParams) -> Any:
-        """Return what the trainer may know in `env_state`, an element of `privileged_state_space`."""
+        """Return what the trainer may know: an element of `privileged_state_space`."""
         raise NotImplementedError
 
     def privileged_state_space(self, params: TEnvParams) -> spaces.Space:

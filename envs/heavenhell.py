@@ -1,5 +1,7 @@
 """Heaven-Hell-n: ask the priest which exit is heaven, then walk there."""
 
+import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -11,6 +13,8 @@ from gymnax.environments import environment, spaces
 from envs.environment import PrivilegedEnvironment
 
 NORTH, SOUTH, EAST, WEST = range(4)
+
+_LONGEST = 8_000  # 4n + 2 cells are counted in 16 bits
 
 
 @struct.dataclass
@@ -40,7 +44,7 @@ def _moves(n: int) -> np.ndarray:
         (list(range(3 * n + 1, 4 * n + 2)), EAST, WEST),
     )
     for cells, there, back in corridors:
-        for near, far in zip(cells[:-1], cells[1:], strict=True):
+        for near, far in itertools.pairwise(cells):
             moves[near, there] = far
             moves[far, back] = near
     return moves
@@ -62,13 +66,13 @@ class HeavenHell(PrivilegedEnvironment[HeavenHellState, HeavenHellParams]):
     Source: Baisero, Daley, Amato (UAI 2022), after Bonet and Geffner's Heaven and Hell.
 
     Raises:
-      ValueError: when `n` is not positive.
+      ValueError: when `n` is not in 1..8000.
     """
 
     def __init__(self, n: int = 3):
         super().__init__()
-        if n < 1:
-            raise ValueError(f"heavenhell-{n}: corridors need at least one cell, n >= 1")
+        if not 1 <= n <= _LONGEST:
+            raise ValueError(f"heavenhell-{n}: corridors have 1 to {_LONGEST} cells")
         self.n = n
         self._moves = _moves(n)
 
@@ -126,7 +130,7 @@ class HeavenHell(PrivilegedEnvironment[HeavenHellState, HeavenHellParams]):
         reward = jnp.where(terminated, jnp.where(success, 1.0, -1.0), 0.0)
         moved = jnp.asarray(self._moves)[state.cell, jnp.asarray(action)]
         cell = jnp.where(terminated, state.cell, moved)
-        state = state.replace(cell=cell, time=state.time + 1)
+        state = dataclasses.replace(state, cell=cell, time=state.time + 1)
         return self.get_obs(state, params), state, reward, terminated, {"success": success}
 
     def get_obs(

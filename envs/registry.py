@@ -39,9 +39,8 @@ def _find(name: str) -> PrivilegedEnvironment:
         return HeavenHell(int(match[1]))
     if match := _GYMNAX.fullmatch(name):
         if match[1] not in gymnax.registered_envs:
-            raise ValueError(
-                f"gymnax has no environment {match[1]!r}; it has {', '.join(gymnax.registered_envs)}"
-            )
+            known = ", ".join(gymnax.registered_envs)
+            raise ValueError(f"gymnax has no environment {match[1]!r}; it has {known}")
         observed = None if match[2] is None else tuple(map(int, match[2].split(",")))
         return Privileged(gymnax.make(match[1])[0], observed)
     raise ValueError(f"unknown environment {name!r}; known are {', '.join(KNOWN)}")

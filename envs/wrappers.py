@@ -49,7 +49,10 @@ class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
             shape = env.observation_space(env.default_params).shape
             if len(shape) != 1:
                 raise ValueError(f"observed needs a flat observation, {env.name}'s is {shape}")
-            if not self._observed.size or not ((0 <= self._observed) & (self._observed < shape[0])).all():
+            if (
+                not self._observed.size
+                or not ((self._observed >= 0) & (self._observed < shape[0])).all()
+            ):
                 raise ValueError(
                     f"observed must name entries 0..{shape[0] - 1} of {env.name}'s observation, "
                     f"got {tuple(observed or ())}"
@@ -124,7 +127,9 @@ class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
         space = self._env.observation_space(params)
         if self._observed is None:
             return space
-        low, high = (jnp.broadcast_to(b, space.shape)[self._observed] for b in (space.low, space.high))
+        low, high = (
+            jnp.broadcast_to(b, space.shape)[self._observed] for b in (space.low, space.high)
+        )
         return spaces.Box(low, high, self._observed.shape, space.dtype)
 
     def privileged_state_space(self, params: EnvParams) -> spaces.Space:

@@ -1,0 +1,32 @@
+# Every target sets up .venv by itself when it is not there, or older than pyproject.toml.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup run test smoke lint clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+run: $(READY)
+	$(BIN)/python experiments/run.py --env carflag --algo adqn-vr --seeds 20
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Every script, for a few steps, into a folder of its own.
+smoke: $(READY)
+	$(BIN)/pytest tests/experiments
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,97 @@
+"""Many seeds in one program, spread over all local devices."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from adqn_jax.config import Hyperparameters
+from adqn_jax.trainer import Trainer
+from adqn_jax.types import Array, TrainState
+
+_AXIS = "seeds"
+
+
+def seed_keys(key: Array, num_seeds: int) -> Array:
+    """Return the keys of seeds 0..num_seeds-1: `fold_in(key, i)`, however many there are."""
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(num_seeds))
+
+
+@dataclasses.dataclass
+class SeedRunner:
+    """Compiled functions over the states of all seeds, leaves [S, ...].
+
+    Each device runs its own share of the seeds, as a vmapped program without communication. When
+    the seeds do not divide among the devices, further seeds fill the places left; `evaluate`
+    does not report them.
+    """
+
+    trainer: Trainer
+    num_seeds: int
+    hyper: Hyperparameters
+
+    def __post_init__(self) -> None:
+        """Lay the seeds out over the devices."""
+        num_devices = min(len(jax.local_devices()), self.num_seeds)
+        self.places = -(-self.num_seeds // num_devices) * num_devices
+        devices = np.asarray(jax.local_devices()[:num_devices])
+        mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
+        self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
+        self.compile_seconds = 0.0
+        plan = self.trainer.plan
+        self._init = self._over_seeds(self.trainer.init)
+        self._iterate = self._over_seeds(
+            lambda state: self.trainer.iterate(state, self.hyper, plan.iterations_per_chunk),
+            donate=True,
+        )
+        self._evaluate = self._over_seeds(lambda state: self.trainer.evaluate(state, self.hyper))
+
+    @functools.cached_property
+    def abstract_states(self) -> TrainState:
+        """Shapes, dtypes and shardings of the states of all seeds."""
+        keys = jax.eval_shape(lambda: seed_keys(jax.random.key(0), self.places))
+        return self._abstract(jax.eval_shape(self._init, keys))
+
+    def compile(self) -> None:
+        """Compile everything; how long it took is added to `compile_seconds`."""
+        begin = time.perf_counter()
+        keys = self._abstract(jax.eval_shape(lambda: seed_keys(jax.random.key(0), self.places)))
+        states = self.abstract_states
+        self._init = self._init.lower(keys).compile()
+        self._iterate = self._iterate.lower(states).compile()
+        self._evaluate = self._evaluate.lower(states).compile()
+        self.compile_seconds += time.perf_counter() - begin
+
+    def init(self, key: Array) -> TrainState:
+        """Start all seeds from `fold_in(key, seed)`."""
+        keys = jax.device_put(seed_keys(key, self.places), self.sharding)
+        return self._init(keys)
+
+    def iterate(self, states: TrainState) -> TrainState:
+        """Run one chunk of `plan.iterations_per_chunk` iterations; `states` is donated."""
+        return self._iterate(states)
+
+    def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
+        """Evaluate every seed; arrays [num_seeds]."""
+        metrics = jax.device_get(self._evaluate(states))
+        return {name: value[: self.num_seeds] for name, value in metrics.items()}
+
+    def _abstract(self, tree: Any) -> Any:
+        def with_sharding(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.sharding)
+
+        return jax.tree.map(with_sharding, tree)
+
+    def _over_seeds(self, function: Callable, *, donate: bool = False) -> Any:
+        spec = PartitionSpec(_AXIS)
+        sharded = jax.shard_map(
+            jax.vmap(function), mesh=self.sharding.mesh, in_specs=spec, out_specs=spec,
+            check_vma=False,
+        )  # fmt: skip
+        return jax.jit(sharded, donate_argnums=(0,) if donate else ())

@@ -1,0 +1,65 @@
+"""metrics.csv: a row for each seed and log point."""
+
+import csv
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+
+class Records:
+    """The metrics of a run so far, kept in memory and in a file that is always whole."""
+
+    def __init__(self, path: pathlib.Path):
+        """Write to `path` from the first row on."""
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, metrics: dict[str, np.ndarray], seconds: float) -> None:
+        """Append a log point.
+
+        Args:
+          metrics: an array [seeds] for each metric.
+          seconds: wall-clock seconds of training so far.
+        """
+        for seed in range(metrics["timesteps"].size):
+            row = {name: values[seed].item() for name, values in metrics.items()}
+            first = {"seed": seed, "timesteps": row.pop("timesteps")}
+            self.rows.append(first | row | {"training_seconds": round(seconds, 3)})
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file by all rows."""
+        partial = self.path.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(partial, self.path)
+
+    def last(self, metric: str) -> np.ndarray:
+        """Return a metric at the last log point, float [seeds]."""
+        last = self.rows[-1]["timesteps"]
+        return np.array([row[metric] for row in self.rows if row["timesteps"] == last])
+
+
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Read a metrics.csv.
+
+    Returns:
+      A float array [log points, seeds] for each column.
+
+    Raises:
+      ValueError: when the file has no rows, or not the same log points for every seed.
+    """
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    seeds = len({row["seed"] for row in rows})
+    if not rows or len(rows) % seeds:
+        raise ValueError(
+            f"{path} must hold a row for each seed at each log point, it has {len(rows)}"
+        )
+    return {
+        name: np.array([float(row[name]) for row in rows]).reshape(-1, seeds) for name in rows[0]
+    }

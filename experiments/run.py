@@ -1,0 +1,112 @@
+"""Train many seeds of one algorithm on one environment, in one compiled program.
+
+Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ and checkpoints/.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from typing import Annotated
+
+import tyro
+
+import cli
+import envs
+import presets
+import session
+from adqn_jax import ALGORITHMS, Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What is trained, which decides the defaults of everything else."""
+
+    env: str = "carflag"
+    """Environment: carflag, heavenhell-N, or gymnax:NAME[:I,J,...] (the agent sees the entries I,
+    J, ... of the flat observation)."""
+    algo: str = "adqn-vr"
+    """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
+    preset: str = "fast"
+    """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Args(Choice):
+    """Everything that can be set."""
+
+    seeds: int = 20
+    """Number of seeds, trained side by side."""
+    seed: int = 0
+    """Root of the random keys; seed i of a run draws from fold_in(key(seed), i)."""
+    out: pathlib.Path = pathlib.Path("runs")
+    """Folder of all runs."""
+    name: str = "default"
+    """Name of this run's folder, <out>/<env>/<algo>/<name>."""
+    overwrite: bool = False
+    """Delete what the run's folder holds, and start anew."""
+    resume: bool = False
+    """Go on from the newest checkpoint in the run's folder."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints; one is always written at the end."""
+    hyper: Hyperparameters = Hyperparameters()
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+
+
+def parse(argv: list[str]) -> Args:
+    """Read the command line; the defaults follow the environment, algorithm and preset chosen."""
+    without_help = [word for word in argv if word not in ("-h", "--help")]
+    choice, _ = tyro.cli(Choice, args=without_help, return_unknown_args=True)
+    if choice.algo not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {choice.algo!r}; known are {', '.join(ALGORITHMS)}")
+    envs.make(choice.env)
+    config = presets.preset(choice.preset, choice.env, choice.algo)
+    default = Args(
+        **dataclasses.asdict(choice),
+        hyper=config.hyper,
+        network=config.network,
+        loss=config.loss,
+        train=config.train,
+    )
+    args = tyro.cli(
+        Annotated[Args, tyro.conf.OmitArgPrefixes],
+        args=argv,
+        default=default,
+        description=__doc__,
+    )
+    if args.seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {args.seeds}")
+    if not args.checkpoint_minutes > 0:
+        raise ValueError(
+            f"checkpoint_minutes must be greater than 0, got {args.checkpoint_minutes}"
+        )
+    if args.overwrite and args.resume:
+        raise ValueError("--overwrite and --resume exclude each other: give one of them")
+    return args
+
+
+def main() -> None:
+    """Train."""
+    args = parse(sys.argv[1:])
+    config = Config(
+        algorithm=args.algo,
+        hyper=args.hyper,
+        network=args.network,
+        loss=args.loss,
+        train=args.train,
+    )
+    session.train(
+        config,
+        env_name=args.env,
+        num_seeds=args.seeds,
+        seed=args.seed,
+        folder=args.out / args.env.replace(":", "_") / args.algo / args.name,
+        overwrite=args.overwrite,
+        resume=args.resume,
+        checkpoint_minutes=args.checkpoint_minutes,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
