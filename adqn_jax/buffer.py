@@ -61,8 +61,8 @@ def make_buffer(
     fewest = min_capacity(row_length, longest_episode)
     if capacity < fewest:
         raise ValueError(
-            f"buffer_timesteps leaves {capacity} timesteps to each of {num_streams} streams; rows of "
-            f"{row_length} after episodes of up to {longest_episode} need {fewest}, which is "
+            f"buffer_timesteps leaves {capacity} timesteps to each of {num_streams} streams; rows "
+            f"of {row_length} after episodes of up to {longest_episode} need {fewest}, which is "
             f"{fewest * num_streams} in all"
         )
 

@@ -1,4 +1,8 @@
-"""What every script does at its edges: devices, compilation cache, and bad input."""
+"""What every script does at its edges: devices, compilation cache, and bad input.
+
+Scripts import this module before any other of ours: importing it sets JAX up, which must happen
+before JAX looks for devices, and gymnax makes it look when it is imported.
+"""
 
 import os
 import pathlib
@@ -10,8 +14,6 @@ import jax
 
 def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
-    _use_every_core()
-    _cache_compilations()
     try:
         main()
     except (ValueError, FileExistsError, PermissionError, NotADirectoryError) as error:
@@ -40,3 +42,7 @@ def _cache_compilations() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(cache / "adqn_jax"))
+
+
+_use_every_core()
+_cache_compilations()

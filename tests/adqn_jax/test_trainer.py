@@ -1,0 +1,231 @@
+"""Identities of the whole trainer: pieces and whole, one seed and many, twice the same."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import envs
+import probes
+from adqn_jax import SeedRunner, TrainState, make_train, make_trainer, seed_keys
+from adqn_jax.types import FINAL, TERMINATED, TRUNCATED
+from settings import small
+
+SEEDS = 4
+ENV, ENV_PARAMS = envs.make("heavenhell-1")
+ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=12)
+CONFIG = small("adqn-vr", epsilon_end=0.5, epsilon_timesteps=300, target="periodic")
+TRAIN = make_train(CONFIG, ENV, ENV_PARAMS)
+
+
+def bits(tree: Any) -> Any:
+    """Make a tree comparable bit for bit; NaN equals itself."""
+
+    def of_leaf(x: Any) -> np.ndarray:
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x = jax.random.key_data(x)
+        return np.frombuffer(np.asarray(x).tobytes(), np.uint8)
+
+    return jax.tree.map(of_leaf, tree)
+
+
+def assert_same_bits(one: Any, other: Any) -> None:
+    """Compare trees bit for bit."""
+    jax.tree.map(np.testing.assert_array_equal, bits(one), bits(other))
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[TrainState, Any]:
+    """Train four seeds in one program."""
+    return jax.jit(jax.vmap(TRAIN))(seed_keys(jax.random.key(0), SEEDS))
+
+
+def test_same_seed_repeats_bit_for_bit(whole: tuple[TrainState, Any]) -> None:
+    """The same keys give the same bits."""
+    assert_same_bits(whole, jax.jit(jax.vmap(TRAIN))(seed_keys(jax.random.key(0), SEEDS)))
+
+
+def test_seeds_differ_in_everything(whole: tuple[TrainState, Any]) -> None:
+    """Weights, streams, what was stored and what was learnt: no two seeds agree."""
+    state, metrics = whole
+    for leaves in (
+        [state.params["q"]["history"]["params"]["kernel_h"]],
+        [state.buffer.storage.action, state.buffer.storage.env_state.side],
+        [metrics["loss_q"], metrics["loss_u"]],
+        [jax.random.key_data(state.key)],
+    ):
+        for leaf in leaves:
+            rows = np.asarray(leaf).reshape(SEEDS, -1)
+            assert len({row.tobytes() for row in rows}) == SEEDS
+
+
+def test_chunks_from_the_host_equal_the_whole(whole: tuple[TrainState, Any]) -> None:
+    """Iterating in chunks and evaluating between them gives the bits of one long scan."""
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV_PARAMS), SEEDS, CONFIG.hyper)
+    runner.compile()
+    plan = runner.trainer.plan
+    assert plan.chunks_per_log > 1
+    assert plan.log_points > 1
+    states = runner.init(jax.random.key(0))
+    for point in range(plan.log_points):
+        for _ in range(plan.chunks_per_log):
+            states = runner.iterate(states)
+        metrics = runner.evaluate(states)
+        assert_same_bits(jax.tree.map(lambda x, p=point: x[:, p], whole[1]), metrics)
+    assert_same_bits(whole[0], states)
+
+
+def test_seed_alone_is_the_seed_among_others(whole: tuple[TrainState, Any]) -> None:
+    """Seed 2 has its own random stream whoever trains beside it; numbers differ by rounding."""
+    state, metrics = jax.jit(TRAIN)(jax.random.fold_in(jax.random.key(0), 2))
+    assert_same_bits(state.key, whole[0].key[2])
+    warm = make_trainer(CONFIG, ENV, ENV_PARAMS).plan.warmup_steps
+    ours, theirs = state.buffer.storage, whole[0].buffer.storage
+    np.testing.assert_array_equal(ours.action[:warm], theirs.action[2, :warm])
+    np.testing.assert_allclose(metrics["loss_q"][0], whole[1]["loss_q"][2, 0], rtol=1e-3)
+
+
+def test_timesteps_are_counted(whole: tuple[TrainState, Any]) -> None:
+    """What is reported as simulated was written to the buffer."""
+    state, metrics = whole
+    assert (metrics["timesteps"][:, -1] == state.buffer.count * CONFIG.train.num_envs).all()
+    assert (np.diff(metrics["timesteps"]) > 0).all()
+    assert (metrics["timesteps"][:, -1] >= CONFIG.train.total_timesteps).all()
+
+
+def test_acting_equals_training_pass() -> None:
+    """Q acted on step by step is the Q of the training pass over the same rows."""
+    trainer = make_trainer(CONFIG, ENV, ENV_PARAMS)
+
+    @jax.jit
+    def both(key: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
+        state = trainer.init(key)
+        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, key))
+
+        def act(carry: jax.Array, slot: Any) -> tuple[jax.Array, jax.Array]:
+            return trainer.networks.step(
+                state.params["q"], carry, slot.action_tm1, slot.observation, slot.start
+            )
+
+        carry = trainer.networks.initial_carry(rows.start.shape[1])
+        stepped = jax.lax.scan(act, carry, rows)[1]
+        return stepped, trainer.networks.unroll(state.params, rows).q, rows
+
+    stepped, unrolled, rows = both(jax.random.key(3))
+    assert rows.start[1:].any(), "the rows must hold more than one episode"
+    np.testing.assert_allclose(stepped, unrolled, atol=2e-6)
+
+
+def test_stored_histories_are_those_acted_on() -> None:
+    """A greedy stream's actions are the training pass's greedy actions in the slots it wrote."""
+    config = small(
+        "dqn", epsilon_start=0.0, epsilon_end=0.0, learning_rate=1e-12, steps_per_iteration=1
+    )
+    trainer = make_trainer(config, ENV, ENV_PARAMS)
+
+    @jax.jit
+    def run(key: jax.Array) -> Any:
+        state = trainer.iterate(trainer.init(key), config.hyper, 120)
+        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, key))
+        return rows, trainer.networks.unroll(state.params, rows).q
+
+    rows, q = run(jax.random.key(1))
+    slots = np.asarray(rows.valid)
+    top = np.sort(np.asarray(q), -1)
+    clear = slots & (top[..., -1] - top[..., -2] > 1e-4)  # ties may fall either way
+    # Warm-up slots are random: rows are drawn over all of the buffer, so look at whole rows.
+    greedy = (np.asarray(rows.action) == np.asarray(q.argmax(-1))) | ~clear
+    assert greedy.all(axis=0).sum() >= 1
+    assert clear.sum() > slots.sum() / 2
+
+
+@pytest.mark.parametrize("env", [probes.Limit(5), probes.TwoSteps()], ids=["limit", "end"])
+def test_both_ends_begin_anew(env: probes.Probe) -> None:
+    """After a termination, and after a truncation and its final slot, an episode starts."""
+    trainer = make_trainer(small("dqn"), env, env.default_params)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    written = int(state.buffer.count)
+    slots = jax.tree.map(lambda x: np.asarray(x[:written]), state.buffer.storage)
+    over = TRUNCATED if not env.terminates else TERMINATED
+    period = env.length + (not env.terminates)
+    time = np.arange(written)[:, None] % period + np.zeros_like(slots.time)
+    np.testing.assert_array_equal(slots.time, time)
+    np.testing.assert_array_equal(slots.env_state.time, time)
+    np.testing.assert_array_equal(slots.end == over, time == env.length - 1)
+    np.testing.assert_array_equal(slots.end == FINAL, time == env.length)
+    assert (slots.reward[slots.end == FINAL] == 0).all()
+    rows = trainer.codec.decode(state.buffer.storage)
+    np.testing.assert_array_equal(rows.start[:written], time == 0)
+    np.testing.assert_array_equal(rows.valid[:written], time < env.length)
+    if env.terminates:
+        assert not rows.truncated.any()
+    else:
+        assert not rows.terminated.any()
+
+
+def test_random_observations_are_stored() -> None:
+    """What the agent saw is what is trained on, also where it cannot be asked again."""
+    env = probes.Noisy()
+    trainer = make_trainer(small("dqn"), env, env.default_params)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, jax.random.key(1)))
+    assert len(np.unique(rows.observation)) == 4
+
+
+def test_targets_are_copied_on_time() -> None:
+    """Targets are the networks of the last whole period of timesteps."""
+    config = small(
+        "dqn", target="periodic", target_period=100, steps_per_iteration=2, epsilon_end=1.0
+    )
+    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    iterate = jax.jit(lambda state: trainer.iterate(state, config.hyper, 1))
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    kernel = lambda params: np.asarray(params["q"]["history"]["params"]["kernel_h"])  # noqa: E731
+    expected = kernel(state.params)
+    copies = 0
+    for _ in range(40):
+        before = trainer.plan.timesteps(int(state.iteration)) // 100
+        state = iterate(state)
+        if trainer.plan.timesteps(int(state.iteration)) // 100 > before:
+            expected = kernel(state.params)
+            copies += 1
+        np.testing.assert_array_equal(kernel(state.target_params), expected)
+    assert copies == 3
+
+
+def test_hyperparameters_can_differ_between_seeds() -> None:
+    """A batch of traced numbers maps over `train`; a learning rate of (almost) 0 learns nothing."""
+    rates = jnp.array([1e-3, 1e-30])
+    hyper = dataclasses.replace(CONFIG.hyper, learning_rate=rates)
+    axes = jax.tree.map(lambda _: None, CONFIG.hyper)
+    axes = dataclasses.replace(axes, learning_rate=0)
+    keys = jnp.stack([jax.random.key(5)] * 2)
+    state, _ = jax.jit(jax.vmap(TRAIN, (0, axes)))(keys, hyper)
+    first = make_trainer(CONFIG, ENV, ENV_PARAMS).init(keys[0]).params
+    moved = jax.tree.map(
+        lambda new, old: jnp.abs(new - old).max(),
+        state.params,
+        jax.tree.map(lambda x: x[None], first),
+    )
+    kernel = state.params["q"]["history"]["params"]["kernel_h"]
+    still = first["q"]["history"]["params"]["kernel_h"]
+    assert np.abs(kernel[0] - still).max() > 1e-3
+    np.testing.assert_allclose(kernel[1], still, atol=1e-6)
+    assert jax.tree.all(jax.tree.map(jnp.isfinite, moved))
+
+
+def test_no_nans_in_an_update() -> None:
+    """Training runs with JAX's NaN trap set."""
+    with jax.debug_nans(True):
+        trainer = make_trainer(small("adqn"), ENV, ENV_PARAMS)
+        state = jax.jit(trainer.init)(jax.random.key(0))
+        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, jax.random.key(1)))
+        update = jax.jit(trainer.update)
+        params, _, seen = update(
+            trainer.config.hyper, state.params, state.target_params, state.opt_state, rows
+        )
+    assert all(np.isfinite(value) for value in seen.values())
+    assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), params))

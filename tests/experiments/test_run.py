@@ -1,0 +1,151 @@
+"""The command line, as a user calls it."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from adqn_jax import ALGORITHMS, load_params
+
+ROOT = pathlib.Path(__file__).parents[2]
+SHORT = (
+    *("--total-timesteps", "600", "--warmup-timesteps", "400", "--buffer-timesteps", "2000"),
+    *("--num-envs", "2", "--replay-ratio", "8", "--batch-rows", "1", "--log-every", "60"),
+    *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
+    *("--head-sizes", "8"),
+)
+
+
+def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of experiments/ as a user does."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "experiments" / script), *words],
+        cwd=cwd, capture_output=True, text=True, check=False,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cwd / "cache")},
+    )  # fmt: skip
+
+
+def rows_of(folder: pathlib.Path) -> list[dict[str, str]]:
+    """Read metrics.csv without its wall-clock columns."""
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    clock = [c for c in rows[0] if c.endswith(("_seconds", "_per_second"))]
+    assert clock
+    return [{k: v for k, v in row.items() if k not in clock} for row in rows]
+
+
+@pytest.mark.parametrize("env", ["carflag", "heavenhell-3"])
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Path) -> None:
+    """A short run of every algorithm on both environments writes all of its files."""
+    done = call("run.py", "--env", env, "--algo", algo, "--seeds", "3", *SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / env / algo / "default"
+    rows = rows_of(folder)
+    assert [int(row["seed"]) for row in rows[:3]] == [0, 1, 2]
+    assert len(rows) % 3 == 0
+    assert int(rows[-1]["timesteps"]) >= 600
+    assert ("loss_u" in rows[0]) == ALGORITHMS[algo].has_u
+    config = json.loads((folder / "config.json").read_text())
+    assert config["run"]["algorithm"] == algo
+    assert {"jax", "commit", "device"} <= set(config["made_with"])
+    assert matplotlib.image.imread(folder / "curve.png").std() > 0
+    params, metadata = load_params(folder / "policy" / "seed-002.npz")
+    assert set(params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
+    assert metadata["env"] == env
+    for words in ("final greedy return", "compiling", "training", "timesteps"):
+        assert words in done.stdout
+    assert "it/s" not in done.stderr, "progress bars are for terminals"
+
+
+def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
+    """A run that is resumed for more timesteps ends as one that was never interrupted."""
+    common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT]
+    longer = ["--total-timesteps", "900"]
+    whole = call("run.py", *common, *longer, "--name", "whole", cwd=tmp_path)
+    half = call("run.py", *common, "--name", "parts", cwd=tmp_path)
+    rest = call("run.py", *common, *longer, "--name", "parts", "--resume", cwd=tmp_path)
+    assert (whole.returncode, half.returncode, rest.returncode) == (0, 0, 0), rest.stderr
+    folders = [tmp_path / "runs" / "heavenhell-1" / "adqn" / name for name in ("whole", "parts")]
+    assert rows_of(folders[0]) == rows_of(folders[1])
+    ours, theirs = (load_params(f / "policy" / "seed-001.npz")[0] for f in folders)
+    kernel = ("q", "history", "params", "kernel_h")
+    for key in kernel:
+        ours, theirs = ours[key], theirs[key]
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
+    """A folder that holds a run is refused, unless one says how to go on."""
+    folder = tmp_path / "runs" / "carflag" / "adqn-vr" / "default"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("mine")
+    refused = call("run.py", *SHORT, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    assert "--overwrite" in refused.stderr
+    assert [file.name for file in folder.iterdir()] == ["config.json"]
+    assert (folder / "config.json").read_text() == "mine"
+
+
+def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
+    """plot.py puts runs into one picture."""
+    for algo, seed in (("a", 0), ("b", 1)):
+        folder = tmp_path / "carflag" / algo / "x"
+        folder.mkdir(parents=True)
+        returns = np.random.default_rng(seed).normal(size=(4, 3))
+        lines = ["seed,timesteps,eval_return"]
+        lines += [f"{s},{t},{returns[t, s]}" for t in range(4) for s in range(3)]
+        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+    done = call("plot.py", "carflag/a/x", "carflag/b/x", "--to", "both.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert matplotlib.image.imread(tmp_path / "both.png").std() > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--env nothing", "unknown environment 'nothing'; known are carflag"),
+        ("--algo sarsa", "unknown algorithm 'sarsa'; known are dqn, adqn"),
+        ("--preset slow", "unknown preset 'slow'; known are fast, paper"),
+        ("--sedes 3", "--sedes"),
+        ("--seeds 0", "seeds must be at least 1, got 0"),
+        ("--seeds three", "--seeds"),
+        ("--num-envs 0", "num_envs must be at least 1, got 0"),
+        ("--total-timesteps -5", "total_timesteps must be at least 1, got -5"),
+        ("--discount 1.5", "discount must be at least 0 and at most 1, got 1.5"),
+        ("--learning-rate nan", "learning_rate must be greater than 0, got nan"),
+        ("--target-tau 0", "target_tau must be greater than 0 and at most 1, got 0"),
+        ("--time-limit never", "--time-limit"),
+        ("--buffer-timesteps 3000", "need 321, which is"),
+        ("--warmup-timesteps 10", "warmup_timesteps must be at least"),
+        ("--replay-ratio 0.0001", "raise replay_ratio"),
+        ("--steps-per-iteration 1 --replay-ratio 3.3", "no whole number"),
+        ("--average episode --row-length 10", "row_length must be at least 160, got 10"),
+        ("--resume", "nothing to resume"),
+        ("--resume --overwrite", "exclude each other"),
+        ("--checkpoint-minutes 0", "checkpoint_minutes must be greater than 0"),
+        ("--out /proc/nowhere", "/proc/nowhere"),
+    ],
+)
+def test_bad_input(words: str, message: str, tmp_path: pathlib.Path) -> None:
+    """One sentence on stderr, exit code 2, no traceback, nothing on disk."""
+    done = call("run.py", *words.split(), cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
+    """Every option is explained, with the defaults of the preset chosen."""
+    done = call("run.py", "--preset", "paper", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for words in ("--target-period", "Simulated timesteps", "1000000", "--seeds", "2000000"):
+        assert words in done.stdout

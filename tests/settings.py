@@ -1,0 +1,43 @@
+"""Small configurations, quick to compile and to train."""
+
+import dataclasses
+from typing import Any
+
+from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+
+PARTS = {
+    "hyper": Hyperparameters(
+        learning_rate=5e-3,
+        adam_eps=1e-8,
+        discount=0.5,
+        epsilon_end=1.0,
+        target_tau=0.1,
+        target_period=32,
+    ),
+    "network": NetworkConfig(embedding_size=8, history_size=16, head_sizes=(16,)),
+    "loss": LossConfig(),
+    "train": TrainConfig(
+        total_timesteps=600,
+        warmup_timesteps=100,
+        buffer_timesteps=800,
+        num_envs=4,
+        replay_ratio=16,
+        batch_rows=4,
+        row_length=16,
+        target="polyak",
+        log_every=250,
+        eval_episodes=8,
+    ),
+}
+
+
+def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:
+    """Return a small configuration; each change goes to the part that has a field of that name."""
+    parts = {
+        name: dataclasses.replace(
+            part,
+            **{k: v for k, v in changes.items() if k in {f.name for f in dataclasses.fields(part)}},
+        )
+        for name, part in PARTS.items()
+    }
+    return Config(algorithm=algorithm, **parts)
