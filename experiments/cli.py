@@ -16,15 +16,9 @@ def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
     try:
         main()
-    except (ValueError, FileExistsError, PermissionError, NotADirectoryError) as error:
-        if os.environ.get("ADQN_JAX_TRACEBACK"):
-            raise
-        sys.exit(_complain(error))
-
-
-def _complain(error: Exception) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _use_every_core() -> None:

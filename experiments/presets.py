@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+from typing import Any
 
 from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 
@@ -13,28 +14,47 @@ _PAPER = Config(loss=LossConfig(average="episode"))
 
 _FAST = Config(
     hyper=Hyperparameters(
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         adam_eps=1e-8,
         discount=0.97,
         return_lambda=0.97,
         epsilon_end=0.2,
-        epsilon_timesteps=24_000,
+        epsilon_timesteps=100_000,
+        target_tau=0.05,
     ),
-    network=NetworkConfig(gru_init="orthogonal", update_gate_bias=1.0, scale_boxes=True),
+    network=NetworkConfig(
+        embedding_size=32,
+        history_size=64,
+        head_sizes=(128,),
+        gru_init="orthogonal",
+        update_gate_bias=1.0,
+        scale_boxes=True,
+        output_scale=0.1,
+    ),
     train=TrainConfig(
-        total_timesteps=60_000,
-        warmup_timesteps=3_000,
-        buffer_timesteps=100_000,
-        replay_ratio=40.0,
+        total_timesteps=250_000,
+        warmup_timesteps=24_000,
+        buffer_timesteps=400_000,
+        num_envs=128,
+        replay_ratio=5.0,
         batch_rows=4,
         target="polyak",
         eval_params="target",
-        log_every=2_000,
+        log_every=12_000,
     ),
 )
 
-#: Total timesteps of `fast`, where they differ from the common ones.
-_FAST_TIMESTEPS = {"carflag": 40_000, "heavenhell-3": 60_000, "heavenhell-4": 150_000}
+#: What `fast` changes for an environment: fields of Hyperparameters and of TrainConfig.
+_FAST_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "heavenhell-3": (
+        {},
+        {"total_timesteps": 450_000, "replay_ratio": 10, "batch_rows": 8, "log_every": 20_000},
+    ),
+    "heavenhell-4": (
+        {"epsilon_timesteps": 200_000},
+        {"total_timesteps": 1_200_000, "replay_ratio": 10, "batch_rows": 8, "log_every": 40_000},
+    ),
+}
 
 
 def preset(name: str, env: str, algo: str) -> Config:
@@ -47,6 +67,10 @@ def preset(name: str, env: str, algo: str) -> Config:
         return dataclasses.replace(_PAPER, algorithm=algo)
     if name != "fast":
         raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
-    total = _FAST_TIMESTEPS.get(env, _FAST.train.total_timesteps)
-    train = dataclasses.replace(_FAST.train, total_timesteps=total)
-    return dataclasses.replace(_FAST, algorithm=algo, train=train)
+    hyper, train = _FAST_CHANGES.get(env, ({}, {}))
+    return dataclasses.replace(
+        _FAST,
+        algorithm=algo,
+        hyper=dataclasses.replace(_FAST.hyper, **hyper),
+        train=dataclasses.replace(_FAST.train, **train),
+    )

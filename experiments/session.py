@@ -82,7 +82,12 @@ def _open_folder(
                 f"--name chooses another folder"
             )
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"cannot write to {folder}: {error.strerror}; choose another --out"
+        ) from error
     config_file.write_text(json.dumps({"run": identity, "made_with": _versions()}, indent=2) + "\n")
 
 

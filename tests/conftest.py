@@ -1,6 +1,14 @@
 """Options, strictness and fixtures of the whole suite."""
 
+import os
 import pathlib
+import tempfile
+
+# Before JAX is imported: two devices, as on a machine with two cores, and one cache of compiled
+# programs for this process and those that it starts.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="adqn_jax_tests_"))
 
 import pytest
 
