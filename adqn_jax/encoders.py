@@ -1,7 +1,7 @@
 """Feature encoders, chosen from the spaces that an environment declares."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -59,34 +59,108 @@ class Identity(nn.Module):
         return _flatten(x, self.space, self.scales)
 
 
+class GridEncoder(nn.Module):
+    """A grid of indices through an embedding and three convolutions.
+
+    The indices of a cell, in 4 dimensions each, are its channels; further grids of the same size
+    are further channels; flat vectors join after the convolutions.
+    """
+
+    num_indices: int
+    features: int
+
+    @nn.compact
+    def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
+        """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
+        x = Embedding(self.num_indices, 4, name="index")(grid)
+        x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
+        further = [channel[..., None].astype(x.dtype) for channel in channels]
+        x = jnp.concatenate([x, *further], axis=-1)
+        for size in (32, 32, 64):
+            x = nn.relu(nn.Conv(size, (3, 3), padding=1, kernel_init=xavier_relu)(x))
+        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
+        x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
+        return nn.relu(nn.Dense(self.features, kernel_init=xavier_relu)(x))
+
+
+class DictGridEncoder(nn.Module):
+    """Entries of a Dict space into a `GridEncoder`: one grid, its channels, and vectors."""
+
+    space: spaces.Dict
+    features: int
+
+    @nn.compact
+    def __call__(self, x: dict[str, Array]) -> Array:
+        """Encode [..., *shape] entries to [..., features]."""
+        by_rank: dict[int, list[str]] = {1: [], 2: [], 3: []}
+        for name, space in sorted(self.space.spaces.items()):
+            by_rank[len(space.shape)].append(name)
+        (grid,) = by_rank[3]
+        encoder = GridEncoder(_num_indices(self.space.spaces[grid]), self.features)
+        return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
+
+
+class BoxGridEncoder(nn.Module):
+    """A single grid of indices into a `GridEncoder`."""
+
+    space: spaces.Box
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Encode [..., R, C, K] to [..., features]."""
+        return GridEncoder(_num_indices(self.space), self.features)(x, [], [])
+
+
 def observation_encoder(space: Spec, features: int, *, scales: bool = False) -> nn.Module:
-    """Choose the encoder of observations: an embedding, or a linear layer with a ReLU.
+    """Choose the encoder of observations.
 
     Args:
-      space: Discrete, or a Box, which is flattened.
+      space: Discrete, embedded; a Box of integers of rank 3, which is a grid of indices, or a Dict
+        with one such grid, Boxes of its size and flat Boxes, convolved; any other Box, flattened
+        into a linear layer with a ReLU.
       features: width of the result.
-      scales: whether to divide a Box's entries by the bounds it declares.
+      scales: whether to divide a flattened Box's entries by the bounds it declares.
 
     Raises:
-      ValueError: when the space is neither Discrete nor Box.
+      ValueError: when the space is none of these.
     """
     return _encoder(space, features, lambda box: FlatEncoder(box, features, scales))
 
 
 def state_encoder(space: Spec, features: int, *, scales: bool = False) -> nn.Module:
-    """Choose the encoder of privileged states: an embedding, or the flat state itself.
+    """Choose the encoder of privileged states: as of observations, but flat Boxes stay so.
 
     Arguments and errors are those of `observation_encoder`.
     """
     return _encoder(space, features, lambda box: Identity(box, scales))
 
 
-def _encoder(space: Spec, features: int, box: Callable[[spaces.Box], nn.Module]) -> nn.Module:
+def _encoder(space: Spec, features: int, flat: Callable[[spaces.Box], nn.Module]) -> nn.Module:
     if isinstance(space, spaces.Discrete):
         return Embedding(space.n, features)
+    if _is_index_grid(space):
+        return BoxGridEncoder(space, features)
     if isinstance(space, spaces.Box):
-        return box(space)
-    raise ValueError(f"no encoder for the space {space!r}; there are those of Discrete and Box")
+        return flat(space)
+    if isinstance(space, spaces.Dict) and sum(map(_is_index_grid, space.spaces.values())) == 1:
+        return DictGridEncoder(space, features)
+    raise ValueError(
+        f"no encoder for the space {space!r}; there are those of Discrete, Box, and Dict with one "
+        f"grid of indices"
+    )
+
+
+def _is_index_grid(space: Spec) -> bool:
+    return (
+        isinstance(space, spaces.Box)
+        and len(space.shape) == 3
+        and jnp.issubdtype(space.dtype, jnp.integer)
+    )
+
+
+def _num_indices(space: spaces.Box) -> int:
+    return int(np.max(np.asarray(space.high))) + 1
 
 
 def _flatten(x: Array, space: spaces.Box, scales: bool) -> Array:

@@ -85,8 +85,7 @@ def make_plan(config: Config, env_params: Any) -> Plan:
             f"{(row_length + 1 - steps) * train.num_envs}, got {train.warmup_timesteps}"
         )
     iterations_per_log = max(1, math.ceil(train.log_every / per_iteration))
-    chunks_per_log = min(_MOST_CHUNKS_PER_LOG, iterations_per_log)
-    iterations_per_chunk = math.ceil(iterations_per_log / chunks_per_log)
+    chunks_per_log, iterations_per_chunk = _chunks(iterations_per_log)
     left = train.total_timesteps - warmup_steps * train.num_envs
     per_log = iterations_per_chunk * chunks_per_log * per_iteration
     log_points = max(1, math.ceil(left / per_log))
@@ -102,6 +101,15 @@ def make_plan(config: Config, env_params: Any) -> Plan:
         chunks_per_log=chunks_per_log,
         log_points=log_points,
     )
+
+
+def _chunks(iterations: int) -> tuple[int, int]:
+    """Split so many iterations into equal chunks, as many as rounding up by 5 percent allows."""
+    for chunks in range(_MOST_CHUNKS_PER_LOG, 1, -1):
+        length = math.ceil(iterations / chunks)
+        if chunks * length <= 1.05 * iterations:
+            return chunks, length
+    return 1, iterations
 
 
 def _schedule(config: Config, row_length: int) -> tuple[int, int]:

@@ -5,9 +5,20 @@ environment into one of them.
 """
 
 from envs.carflag import CarFlag
+from envs.cleaner import Cleaner
 from envs.environment import PrivilegedEnvironment
+from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.registry import KNOWN, make
 from envs.wrappers import Privileged
 
-__all__ = ["KNOWN", "CarFlag", "HeavenHell", "Privileged", "PrivilegedEnvironment", "make"]
+__all__ = [
+    "KNOWN",
+    "CarFlag",
+    "Cleaner",
+    "HeavenHell",
+    "MemoryFourRooms",
+    "Privileged",
+    "PrivilegedEnvironment",
+    "make",
+]

@@ -6,14 +6,23 @@ from typing import Any
 import gymnax
 
 from envs.carflag import CarFlag
+from envs.cleaner import Cleaner
 from envs.environment import PrivilegedEnvironment
+from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.wrappers import Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
-KNOWN = ("carflag", "heavenhell-N (N >= 1; the paper's are 3 and 4)", "gymnax:NAME[:I,J,...]")
+KNOWN = (
+    "carflag",
+    "heavenhell-N (N >= 1; the paper's are 3 and 4)",
+    "cleaner",
+    "memory-four-rooms-7x7 (or another odd size)",
+    "gymnax:NAME[:I,J,...]",
+)
 
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
+_FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
@@ -21,9 +30,10 @@ def make(name: str) -> tuple[PrivilegedEnvironment, Any]:
     """Return the environment called `name` and its default parameters.
 
     Args:
-      name: `carflag`; `heavenhell-N`; or `gymnax:NAME`, any environment that gymnax registers,
-        whose full observation is then the privileged state, and of which the agent sees the
-        entries I, J, ... only (`gymnax:CartPole-v1:0,2` shows positions).
+      name: `carflag`; `heavenhell-N`; `cleaner`; `memory-four-rooms-7x7`, or of another odd size;
+        or `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
+        privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
+        (`gymnax:CartPole-v1:0,2` shows positions).
 
     Raises:
       ValueError: when the name is unknown; the message lists the known ones.
@@ -37,6 +47,10 @@ def _find(name: str) -> PrivilegedEnvironment:
         return CarFlag()
     if match := _HEAVENHELL.fullmatch(name):
         return HeavenHell(int(match[1]))
+    if name == "cleaner":
+        return Cleaner()
+    if match := _FOUR_ROOMS.fullmatch(name):
+        return MemoryFourRooms(int(match[1]))
     if match := _GYMNAX.fullmatch(name):
         if match[1] not in gymnax.registered_envs:
             known = ", ".join(gymnax.registered_envs)

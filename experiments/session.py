@@ -119,12 +119,20 @@ def _versions() -> dict[str, str]:
         text=True, check=False,
     ).stdout.strip()  # fmt: skip
     packages = ("adqn-jax", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
-    device = jax.devices()[0]
     return {
         **{package: metadata.version(package) for package in packages},
         "commit": commit or "unknown",
-        "device": f"{len(jax.local_devices())} x {device.platform} {device.device_kind}",
+        "device": f"{len(jax.local_devices())} x {_device_name()}",
     }
+
+
+def _device_name() -> str:
+    device = jax.local_devices()[0]
+    cpus = pathlib.Path("/proc/cpuinfo")
+    if device.platform != "cpu" or not cpus.exists():
+        return str(device.device_kind)
+    lines = [line for line in cpus.read_text().splitlines() if line.startswith("model name")]
+    return f"core of {lines[0].split(':')[1].strip()}" if lines else "cpu"
 
 
 def _describe(env_name: str, num_seeds: int, trainer: Trainer) -> None:

@@ -1,0 +1,274 @@
+"""Memory-Four-Rooms: find the beacon, then the exit of its colour, through a limited view."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from gymnax.environments import environment, spaces
+
+from envs.environment import PrivilegedEnvironment
+
+NORTH, SOUTH, WEST, EAST = range(4)
+_STEP = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)
+_BACK = np.array([SOUTH, NORTH, EAST, WEST])
+_LEFT = np.array([WEST, EAST, SOUTH, NORTH])
+_RIGHT = np.array([EAST, WEST, NORTH, SOUTH])
+
+RED, GREEN, BLUE, YELLOW = 1, 2, 3, 4
+_NUM_COLOURS = 5  # with 0, none
+
+# Kinds of cell, as the state numbers them; an observation, which knows hidden cells too, has all
+# numbers one higher, and hidden in the place of floor.
+_FLOOR, _WALL, _EXIT, _BEACON = 1, 2, 3, 4
+_HIDDEN = 0
+
+_VIEW = 7  # rows and columns of the view; the agent is in the middle of the last row
+
+
+@struct.dataclass
+class FourRoomsState(environment.EnvState):
+    """What a reset draws, where the agent is, and the clock. Cells are numbered row by row."""
+
+    doors: jax.Array  # uint8 [4], which cell of its wall each door is: west, east, north, south
+    beacon: jax.Array  # uint8, cell
+    exits: jax.Array  # uint8 [2], cells; the first is the good exit
+    colours: jax.Array  # uint8 [2], of beacon and good exit, and of the bad exit
+    agent: jax.Array  # uint8, cell
+    heading: jax.Array  # uint8
+    time: jax.Array  # int32, steps since the reset
+
+
+@struct.dataclass
+class FourRoomsParams(environment.EnvParams):
+    """Rewards and the time limit."""
+
+    max_steps_in_episode: int = 100
+    living_reward: float = -0.05
+    exit_reward: float = 5.0
+
+
+class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
+    """Four rooms with a door between neighbours, a beacon, and two exits.
+
+    * State: the doors, the cells and colours of beacon and exits, the agent's cell and heading;
+      all of it drawn anew at every reset, objects on distinct floor cells.
+    * Actions: forward, backward, left, right (the heading stays), turn left, turn right.
+    * Observation: uint8 [7, 7, 3], indices of kind, status and colour of the cells ahead, with
+      the agent in the middle of the last row, looking up; what walls hide is hidden.
+    * Privileged state: the grid, uint8 [size, size, 3], of such indices; the agent's cell, uint8
+      [size, size], one-hot; and float32 [6]: its row and column in [-1, 1], its heading one-hot.
+    * Reward: -0.05 per step; +5 on entering the exit of the beacon's colour, -5 on the other.
+      Both terminate.
+
+    Source: gym-gridverse's `GV-MemoryFourRooms-7x7` (Baisero and Katt), as used by Baisero, Daley,
+    Amato (UAI 2022).
+
+    Args:
+      size: rows and columns of the grid, odd, 5 to 15.
+      colours: of which two are drawn, from 1 (red), 2 (green), 3 (blue), 4 (yellow).
+
+    Raises:
+      ValueError: when the size or the colours are not so.
+    """
+
+    def __init__(self, size: int = 7, colours: Sequence[int] = (RED, GREEN, BLUE, YELLOW)):
+        super().__init__()
+        if size % 2 == 0 or not 5 <= size <= 15:
+            raise ValueError(f"four rooms need an odd size from 5 to 15, got {size}")
+        if len(set(colours)) < 2 or not set(colours) <= {RED, GREEN, BLUE, YELLOW}:
+            raise ValueError(
+                f"at least two different colours are needed, of 1 (red), 2 (green), 3 (blue) and 4 "
+                f"(yellow), got {tuple(colours)}"
+            )
+        self.size = size
+        self.colours = tuple(colours)
+        middle = size // 2
+        at = np.arange(size)
+        lines = (at == 0) | (at == middle) | (at == size - 1)
+        self._walls = lines[:, None] | lines[None]  # bool [size, size], without doors
+        room = np.arange(1, middle)
+        self._door_cells = np.stack(  # [4, cells of a wall], as numbered in the state
+            [
+                middle * size + room,
+                middle * size + room + middle,
+                room * size + middle,
+                (room + middle) * size + middle,
+            ]
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MemoryFourRooms) and (other.size, other.colours) == (
+            self.size,
+            self.colours,
+        )
+
+    def __hash__(self) -> int:
+        return hash((MemoryFourRooms, self.size, self.colours))
+
+    @property
+    def default_params(self) -> FourRoomsParams:
+        """Rewards of -0.05 and 5, a time limit of 100 steps."""
+        return FourRoomsParams()
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        return f"memory-four-rooms-{self.size}x{self.size}"
+
+    @property
+    def num_actions(self) -> int:
+        """Four moves and two turns."""
+        return 6
+
+    def reset_env(
+        self, key: jax.Array, params: FourRoomsParams
+    ) -> tuple[jax.Array, FourRoomsState]:
+        """Draw doors, objects, colours and the agent; `key` is consumed."""
+        key_doors, key_cells, key_heading, key_colours = jax.random.split(key, 4)
+        doors = jax.random.randint(key_doors, (4,), 0, self._door_cells.shape[1])
+        # The four highest of independent draws on all floor cells are four distinct cells.
+        draws = jax.random.uniform(key_cells, (self.size**2,))
+        draws = jnp.where(self._blocks(doors).ravel(), -1.0, draws)
+        cells = jax.lax.top_k(draws, 4)[1].astype(jnp.uint8)
+        state = FourRoomsState(
+            doors=doors.astype(jnp.uint8),
+            agent=cells[0],
+            beacon=cells[1],
+            exits=cells[2:],
+            colours=jax.random.permutation(key_colours, jnp.array(self.colours, jnp.uint8))[:2],
+            heading=jax.random.randint(key_heading, (), 0, 4).astype(jnp.uint8),
+            time=jnp.int32(0),
+        )
+        return self.get_obs(state, params), state
+
+    def step_env(
+        self,
+        key: jax.Array,
+        state: FourRoomsState,
+        action: int | float | jax.Array,
+        params: FourRoomsParams,
+    ) -> tuple[jax.Array, FourRoomsState, jax.Array, jax.Array, dict[Any, Any]]:
+        """Move or turn, and look whether an exit is entered; nothing is random."""
+        del key
+        action = jnp.asarray(action)
+        left, right = jnp.asarray(_LEFT)[state.heading], jnp.asarray(_RIGHT)[state.heading]
+        back = jnp.asarray(_BACK)[state.heading]
+        heading = jnp.select([action == 4, action == 5], [left, right], state.heading)
+
+        towards = jnp.select(
+            [action == 0, action == 1, action == 2], [state.heading, back, left], right
+        )
+        there = self._where(state.agent) + jnp.asarray(_STEP)[towards]
+        moves = (action < 4) & ~self._blocks(state.doors)[there[0], there[1]]
+        agent = jnp.where(moves, there[0] * self.size + there[1], state.agent)
+
+        state = dataclasses.replace(
+            state,
+            agent=agent.astype(jnp.uint8),
+            heading=heading.astype(jnp.uint8),
+            time=state.time + 1,
+        )
+        good, bad = state.agent == state.exits[0], state.agent == state.exits[1]
+        reward = params.living_reward + params.exit_reward * (good * 1.0 - bad * 1.0)
+        return self.get_obs(state, params), state, reward, good | bad, {"success": good}
+
+    def get_obs(
+        self, state: FourRoomsState, params: FourRoomsParams | None = None, key: Any = None
+    ) -> jax.Array:
+        """Return what the agent sees."""
+        del params, key
+        kind, colour = self._cells(state)
+        steps = jnp.asarray(_STEP)
+        ahead = steps[state.heading]
+        right = steps[jnp.asarray(_RIGHT)[state.heading]]
+        row, column = jnp.meshgrid(jnp.arange(_VIEW), jnp.arange(_VIEW), indexing="ij")
+        at = self._where(state.agent) + (
+            (_VIEW - 1 - row)[..., None] * ahead + (column - _VIEW // 2)[..., None] * right
+        )
+        inside = ((at >= 0) & (at < self.size)).all(-1)
+        at = jnp.clip(at, 0, self.size - 1)
+        kind = jnp.where(inside, kind[at[..., 0], at[..., 1]], _HIDDEN)
+        seen = inside & _visible((kind == _WALL) | (kind == _HIDDEN))
+        kind = jnp.where(seen, kind, _HIDDEN)
+        colour = jnp.where(seen, colour[at[..., 0], at[..., 1]], 0)
+        return jnp.stack([kind + 1, kind + 7, colour + 12], -1).astype(jnp.uint8)
+
+    def privileged_state(
+        self, env_state: FourRoomsState, params: FourRoomsParams
+    ) -> dict[str, jax.Array]:
+        """Return the grid, the agent's cell one-hot, and its place and heading."""
+        del params
+        kind, colour = self._cells(env_state)
+        place = self._where(env_state.agent)
+        scale = self.size - 1
+        return {
+            "grid": jnp.stack([kind, kind + 5, colour + 10], -1).astype(jnp.uint8),
+            "agent_grid": (jnp.arange(self.size**2) == env_state.agent)
+            .reshape(self.size, self.size)
+            .astype(jnp.uint8),
+            "agent": jnp.concatenate(
+                [(2.0 * place - scale) / scale, jax.nn.one_hot(env_state.heading, 4)]
+            ),
+        }
+
+    def _where(self, cell: jax.Array) -> jax.Array:
+        """Return row and column of a cell, int32 [2]."""
+        return jnp.stack(jnp.divmod(cell.astype(jnp.int32), self.size))
+
+    def _blocks(self, doors: jax.Array) -> jax.Array:
+        """Return where walls are, bool [size, size]."""
+        open_cells = jnp.asarray(self._door_cells)[jnp.arange(4), doors]
+        walls = jnp.asarray(self._walls).ravel().at[open_cells].set(False)
+        return walls.reshape(self.size, self.size)
+
+    def _cells(self, state: FourRoomsState) -> tuple[jax.Array, jax.Array]:
+        """Return kind and colour of every cell, int32 [size, size]."""
+        objects = jnp.stack([state.beacon, *state.exits])
+        kind = jnp.where(self._blocks(state.doors), _WALL, _FLOOR).ravel()
+        kind = kind.at[objects].set(jnp.array([_BEACON, _EXIT, _EXIT]))
+        colours = jnp.stack([state.colours[0], *state.colours]).astype(jnp.int32)
+        colour = jnp.zeros(self.size**2, jnp.int32).at[objects].set(colours)
+        return kind.reshape(self.size, self.size), colour.reshape(self.size, self.size)
+
+    def action_space(self, params: FourRoomsParams | None = None) -> spaces.Discrete:
+        """Discrete(6)."""
+        return spaces.Discrete(self.num_actions)
+
+    def observation_space(self, params: FourRoomsParams) -> spaces.Box:
+        """Grid of indices below 17."""
+        return spaces.Box(0, 12 + _NUM_COLOURS - 1, (_VIEW, _VIEW, 3), jnp.uint8)
+
+    def privileged_state_space(self, params: FourRoomsParams) -> spaces.Dict:
+        """Grid of indices below 15, one-hot cell, place and heading."""
+        return spaces.Dict(
+            {
+                "grid": spaces.Box(0, 10 + _NUM_COLOURS - 1, (self.size, self.size, 3), jnp.uint8),
+                "agent_grid": spaces.Box(0, 1, (self.size, self.size), jnp.uint8),
+                "agent": spaces.Box(-1.0, 1.0, (6,), jnp.float32),
+            }
+        )
+
+
+def _visible(opaque: jax.Array) -> jax.Array:
+    """Flood the view from the agent's cell, up and to either side, through what is not opaque.
+
+    Args:
+      opaque: cells that are seen but not seen through, bool [7, 7].
+
+    Returns:
+      What either flood reaches, bool [7, 7].
+    """
+
+    def flood(opaque: jax.Array) -> jax.Array:
+        """Spread to (r-1, c), (r, c-1) and (r-1, c-1)."""
+        seen = jnp.zeros_like(opaque).at[_VIEW - 1, _VIEW // 2].set(True)
+        for _ in range(_VIEW - 1 + _VIEW // 2):
+            through = jnp.pad(seen & ~opaque, ((0, 1), (0, 1)))
+            seen = seen | through[1:, :-1] | through[:-1, 1:] | through[1:, 1:]
+        return seen
+
+    return flood(opaque) | flood(opaque[:, ::-1])[:, ::-1]
