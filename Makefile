@@ -26,7 +26,7 @@ lint: $(READY)
 
 # Every script, for a few steps, into a folder of its own.
 smoke: $(READY)
-	$(BIN)/pytest tests/experiments
+	$(BIN)/pytest tests/test_experiments
 
 clean:
 	rm -rf .venv
