@@ -14,7 +14,7 @@ slots about to be overwritten, within an episode's length, are seen less often.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -104,6 +104,5 @@ def min_capacity(row_length: int, longest_episode: int) -> int:
 
 
 def nbytes(state: BufferState) -> int:
-    """Count the bytes of a buffer's storage."""
-    leaves: list[Any] = jax.tree.leaves(state.storage)
-    return sum(leaf.nbytes for leaf in leaves)
+    """Count the bytes of a buffer's storage; shapes will do."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.storage))

@@ -74,6 +74,18 @@ class SeedRunner:
             self._iterate, self._init, self._evaluate = compiled
         self.compile_seconds += time.perf_counter() - begin
 
+    @property
+    def bytes_needed(self) -> int:
+        """Device memory that the compiled chunk needs, states included, over all devices."""
+        analysis = self._iterate.memory_analysis()
+        per_device = (
+            analysis.argument_size_in_bytes
+            + analysis.output_size_in_bytes
+            - analysis.alias_size_in_bytes
+            + analysis.temp_size_in_bytes
+        )
+        return per_device * self.sharding.num_devices
+
     def init(self, key: Array) -> TrainState:
         """Start all seeds from `fold_in(key, seed)`."""
         keys = jax.device_put(seed_keys(key, self.places), self.sharding)

@@ -44,16 +44,29 @@ _FAST = Config(
     ),
 )
 
-#: What `fast` changes for an environment: fields of Hyperparameters and of TrainConfig.
-_FAST_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "heavenhell-3": (
-        {},
-        {"total_timesteps": 450_000, "replay_ratio": 10, "batch_rows": 8, "log_every": 20_000},
-    ),
-    "heavenhell-4": (
-        {"epsilon_timesteps": 200_000},
-        {"total_timesteps": 1_200_000, "replay_ratio": 10, "batch_rows": 8, "log_every": 40_000},
-    ),
+_BASES = {"fast": _FAST, "paper": _PAPER}
+
+#: What a preset changes for an environment: part of the configuration -> field -> value.
+_CHANGES: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
+    ("fast", "heavenhell-3"): {
+        "train": {
+            "total_timesteps": 450_000,
+            "replay_ratio": 10,
+            "batch_rows": 8,
+            "log_every": 20_000,
+        },
+    },
+    ("fast", "heavenhell-4"): {
+        "hyper": {"epsilon_timesteps": 200_000},
+        "train": {
+            "total_timesteps": 1_200_000,
+            "replay_ratio": 10,
+            "batch_rows": 8,
+            "log_every": 40_000,
+        },
+    },
+    # The authors' head is shorter after convolutions.
+    ("paper", "memory-four-rooms-7x7"): {"network": {"head_sizes": (512,)}},
 }
 
 
@@ -63,14 +76,10 @@ def preset(name: str, env: str, algo: str) -> Config:
     Raises:
       ValueError: when there is no such preset.
     """
-    if name == "paper":
-        return dataclasses.replace(_PAPER, algorithm=algo)
-    if name != "fast":
+    if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
-    hyper, train = _FAST_CHANGES.get(env, ({}, {}))
-    return dataclasses.replace(
-        _FAST,
-        algorithm=algo,
-        hyper=dataclasses.replace(_FAST.hyper, **hyper),
-        train=dataclasses.replace(_FAST.train, **train),
-    )
+    config = dataclasses.replace(_BASES[name], algorithm=algo)
+    for part, changes in _CHANGES.get((name, env), {}).items():
+        changed = dataclasses.replace(getattr(config, part), **changes)
+        config = dataclasses.replace(config, **{part: changed})
+    return config

@@ -22,8 +22,8 @@ class Choice:
     """What is trained, which decides the defaults of everything else."""
 
     env: str = "carflag"
-    """Environment: carflag, heavenhell-N, or gymnax:NAME[:I,J,...] (the agent sees the entries I,
-    J, ... of the flat observation)."""
+    """Environment: carflag, heavenhell-N, cleaner, memory-four-rooms-7x7, or gymnax:NAME[:I,J,...]
+    (the agent sees the entries I, J, ... of the flat observation)."""
     algo: str = "adqn-vr"
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
@@ -46,6 +46,8 @@ class Args(Choice):
     """Delete what the run's folder holds, and start anew."""
     resume: bool = False
     """Go on from the newest checkpoint in the run's folder."""
+    dry_run: bool = False
+    """Only say what the run would need: parameters, memory, and how many seeds would fit."""
     checkpoint_minutes: float = 10.0
     """Minutes between checkpoints; one is always written at the end."""
     hyper: Hyperparameters = Hyperparameters()
@@ -104,6 +106,7 @@ def main() -> None:
         folder=args.out / args.env.replace(":", "_") / args.algo / args.name,
         overwrite=args.overwrite,
         resume=args.resume,
+        dry_run=args.dry_run,
         checkpoint_minutes=args.checkpoint_minutes,
     )
 

@@ -2,12 +2,8 @@
 
 import contextlib
 import dataclasses
-import json
 import pathlib
-import shutil
-import subprocess
 import time
-from importlib import metadata
 from typing import Any
 
 import jax
@@ -20,6 +16,8 @@ from adqn_jax import Config, SeedRunner, Trainer, make_trainer
 from adqn_jax.checkpoint import Checkpoints
 from adqn_jax.policy import save_params
 from adqn_jax.types import TrainState
+from folder import begin, claim
+from memory import Memory
 from records import Records
 
 
@@ -43,96 +41,34 @@ class Session:
 
 def train(
     config: Config, *, env_name: str, num_seeds: int, seed: int, folder: pathlib.Path,
-    overwrite: bool, resume: bool, checkpoint_minutes: float,
+    overwrite: bool, resume: bool, dry_run: bool, checkpoint_minutes: float,
 ) -> None:  # fmt: skip
-    """Train `num_seeds` seeds and leave the results in `folder`.
+    """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 
     Raises:
       ValueError: when the configuration cannot be run, or does not match what is resumed.
       FileExistsError: when the folder holds a run, and neither flag says what to do with it.
-      PermissionError: when the folder cannot be written.
     """
     env, env_params = envs.make(env_name)
     trainer = make_trainer(config, env, env_params)
-    identity = {"env": env_name, "seeds": num_seeds, "seed": seed, **dataclasses.asdict(config)}
-    _open_folder(folder, identity, overwrite=overwrite, resume=resume)
+    run = {"env": env_name, "seeds": num_seeds, "seed": seed, **dataclasses.asdict(config)}
+    if not dry_run:
+        claim(folder, run, overwrite=overwrite, resume=resume)
     _describe(env_name, num_seeds, trainer)
 
     runner = SeedRunner(trainer, num_seeds, config.hyper)
     runner.compile()
     print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
+    memory = Memory.of(runner)
+    if dry_run:
+        print(memory.table())
+    memory.check()
+    if dry_run:
+        return
+    begin(folder, run, resume=resume)
     session = _start(runner, folder, seed, resume=resume)
     _loop(session, checkpoint_minutes * 60.0)
-    _finish(session, identity)
-
-
-def _open_folder(
-    folder: pathlib.Path, identity: dict[str, Any], *, overwrite: bool, resume: bool
-) -> None:
-    config_file = folder / "config.json"
-    if resume:
-        if not config_file.exists():
-            raise ValueError(f"nothing to resume: {folder} holds no run")
-        _refuse_differences(json.loads(config_file.read_text())["run"], identity)
-        return
-    if folder.exists() and any(folder.iterdir()):
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} already holds a run: --resume goes on with it, --overwrite deletes it, "
-                f"--name chooses another folder"
-            )
-        shutil.rmtree(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
-        ) from error
-    config_file.write_text(json.dumps({"run": identity, "made_with": _versions()}, indent=2) + "\n")
-
-
-def _refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
-    before, now = _flat(before), _flat(json.loads(json.dumps(now)))
-    for name in sorted({*before, *now}):
-        longer = name == "train.total_timesteps" and now[name] >= before[name]
-        if before.get(name) != now.get(name) and not longer:
-            raise ValueError(
-                f"the run to resume has {name} {before.get(name)}, not {now.get(name)}: give the "
-                f"same settings, or another --name"
-            )
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _versions() -> dict[str, str]:
-    """Name what else a repetition needs to know."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=pathlib.Path(__file__).parent, capture_output=True,
-        text=True, check=False,
-    ).stdout.strip()  # fmt: skip
-    packages = ("adqn-jax", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
-    return {
-        **{package: metadata.version(package) for package in packages},
-        "commit": commit or "unknown",
-        "device": f"{len(jax.local_devices())} x {_device_name()}",
-    }
-
-
-def _device_name() -> str:
-    device = jax.local_devices()[0]
-    cpus = pathlib.Path("/proc/cpuinfo")
-    if device.platform != "cpu" or not cpus.exists():
-        return str(device.device_kind)
-    lines = [line for line in cpus.read_text().splitlines() if line.startswith("model name")]
-    return f"core of {lines[0].split(':')[1].strip()}" if lines else "cpu"
+    _finish(session, run)
 
 
 def _describe(env_name: str, num_seeds: int, trainer: Trainer) -> None:
@@ -173,12 +109,12 @@ def _loop(session: Session, checkpoint_seconds: float) -> None:
         unit_scale=True, disable=None, dynamic_ncols=True,
     ) as bar:  # fmt: skip
         while session.log_points < plan.log_points:
-            begin = time.perf_counter()
+            started = time.perf_counter()
             for _ in range(plan.chunks_per_log):
                 session.states = jax.block_until_ready(runner.iterate(session.states))
                 bar.update(per_chunk)
             metrics = runner.evaluate(session.states)
-            session.training_seconds += time.perf_counter() - begin
+            session.training_seconds += time.perf_counter() - started
             session.log_points += 1
             session.records.add(metrics, session.training_seconds)
             bar.set_postfix_str(f"return {metrics['eval_return'].mean():.3f}")
@@ -193,7 +129,7 @@ def save(session: Session) -> None:
     session.checkpoints.save(session.log_points, session.states, history)
 
 
-def _finish(session: Session, identity: dict[str, Any]) -> None:
+def _finish(session: Session, run: dict[str, Any]) -> None:
     save(session)
     online = session.trainer.config.train.eval_params == "online"
     params = jax.device_get(session.states.params if online else session.states.target_params)
@@ -201,7 +137,7 @@ def _finish(session: Session, identity: dict[str, Any]) -> None:
     policies.mkdir(exist_ok=True)
     for seed in range(session.runner.num_seeds):
         of_seed = jax.tree.map(lambda x, seed=seed: x[seed], params)
-        save_params(policies / f"seed-{seed:03d}.npz", of_seed, {"seed_index": seed, **identity})
+        save_params(policies / f"seed-{seed:03d}.npz", of_seed, {"seed_index": seed, **run})
     with contextlib.closing(session.checkpoints):
         plot.curve(session.folder)
     _report(session)

@@ -16,6 +16,7 @@ import run
 from adqn_jax import ALGORITHMS, load_params
 
 ROOT = pathlib.Path(__file__).parents[2]
+ROWS = ("--row-length", "20")  # for environments with longer episodes
 SHORT = (
     *("--total-timesteps", "600", "--warmup-timesteps", "400", "--buffer-timesteps", "2000"),
     *("--num-envs", "2", "--replay-ratio", "8", "--batch-rows", "1", "--log-every", "60"),
@@ -69,8 +70,7 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
 
 def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     """Position-only CartPole trains by name."""
-    rows = ("--row-length", "20")
-    done = call("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *rows, cwd=tmp_path)
+    done = call("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "gymnax_CartPole-v1_0,2" / "adqn-vr" / "default"
     params, _ = load_params(folder / "policy" / "seed-019.npz")
@@ -109,6 +109,25 @@ def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
     assert (folder / "config.json").read_text() == "mine"
 
 
+def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
+    """The table of a run's memory; nothing is written."""
+    done = call("run.py", "--env", "cleaner", "--dry-run", *SHORT, *ROWS, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("replay", "optimiser", "a seed", "20 seeds", "seeds fit"):
+        assert words in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
+    """A run that cannot fit says how many seeds would, before it allocates anything."""
+    large = ("--buffer-timesteps", "4000000000", "--seeds", "4")
+    done = call("run.py", *SHORT, *large, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "at most 0 seeds fit" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list((tmp_path / "runs" / "carflag" / "adqn-vr" / "default").iterdir())
+
+
 def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
     """plot.py puts runs into one picture."""
     for algo, seed in (("a", 0), ("b", 1)):
@@ -144,6 +163,7 @@ def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
         ("--steps-per-iteration 1 --replay-ratio 3.3", "no whole number"),
         ("--average episode --row-length 10", "row_length must be at least 160, got 10"),
         ("--resume", "nothing to resume"),
+        ("--resume --dry-run --seeds 0", "seeds must be at least 1"),
         ("--resume --overwrite", "exclude each other"),
         ("--checkpoint-minutes 0", "checkpoint_minutes must be greater than 0"),
         ("--out /proc/nowhere", "/proc/nowhere"),
@@ -180,3 +200,13 @@ def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0
     for words in ("--target-period", "Simulated timesteps", "1000000", "--seeds", "2000000"):
         assert words in done.stdout
+
+
+def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
+    """Steps per second of every environment asked for, on the screen and as JSON."""
+    words = ("envs", "--names", "carflag", "cleaner", "--copies", "2", "--seconds", "0.01")
+    done = call("benchmark.py", *words, "--json-file", "rates.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rates = json.loads((tmp_path / "rates.json").read_text())["steps_per_second"]
+    assert set(rates) == {"carflag", "cleaner"}
+    assert all(rate["2"] > 0 for rate in rates.values())

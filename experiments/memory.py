@@ -1,0 +1,89 @@
+"""What a run needs of a device's memory, known before anything is allocated."""
+
+import dataclasses
+import math
+import os
+from typing import Any
+
+import jax
+
+from adqn_jax import SeedRunner
+from adqn_jax.buffer import nbytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes of a run, over all devices, and how many there are."""
+
+    seeds: int  # that are run, those that only fill places included
+    parameters: int  # numbers, of one seed's networks
+    networks: int  # online and target parameters
+    optimizer: int
+    replay: int
+    total: int  # with the compiled program's own needs
+    available: int
+
+    @classmethod
+    def of(cls, runner: SeedRunner) -> "Memory":
+        """Measure a compiled run."""
+        states = runner.abstract_states
+        return cls(
+            seeds=runner.places,
+            parameters=sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(states.params)),
+            networks=_bytes(states.params) + _bytes(states.target_params),
+            optimizer=_bytes(states.opt_state),
+            replay=nbytes(states.buffer),
+            total=runner.bytes_needed,
+            available=_available(),
+        )
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds would fit."""
+        return int(self.available // (self.total / self.seeds))
+
+    def check(self) -> None:
+        """Refuse what does not fit.
+
+        Raises:
+          ValueError: naming the number of seeds that does.
+        """
+        if self.total > self.available:
+            raise ValueError(
+                f"{self.seeds} seeds need {_gib(self.total)} of memory, and there are "
+                f"{_gib(self.available)}: at most {self.most_seeds} seeds fit; or lower "
+                f"buffer_timesteps, which takes {_gib(self.replay)}"
+            )
+
+    def table(self) -> str:
+        """Say it all."""
+        lines = [f"{self.parameters:,} parameters in a seed's networks", ""]
+        lines += [f"{'':>28}{'a seed':>14}{f'{self.seeds} seeds':>14}"]
+        rows = {
+            "networks and targets": self.networks,
+            "optimiser": self.optimizer,
+            "replay": self.replay,
+            "all, with working memory": self.total,
+        }
+        lines += [f"{n:>28}{_gib(b / self.seeds):>14}{_gib(b):>14}" for n, b in rows.items()]
+        lines += [
+            "",
+            f"there are {_gib(self.available)} of memory: at most {self.most_seeds} seeds fit",
+        ]
+        return "\n".join(lines)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _available() -> int:
+    """Return the bytes that there are, over all local devices."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return sum(device.memory_stats()["bytes_limit"] for device in devices)
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.3g} GiB" if size >= 2**27 else f"{size / 2**20:.3g} MiB"
