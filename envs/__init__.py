@@ -9,6 +9,7 @@ from envs.cleaner import Cleaner
 from envs.environment import PrivilegedEnvironment
 from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
+from envs.mazes import draw_maze, random_maze
 from envs.registry import KNOWN, make
 from envs.wrappers import Privileged
 
@@ -20,5 +21,7 @@ __all__ = [
     "MemoryFourRooms",
     "Privileged",
     "PrivilegedEnvironment",
+    "draw_maze",
     "make",
+    "random_maze",
 ]
