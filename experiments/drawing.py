@@ -79,7 +79,7 @@ class CarFlagPicture:
         """Draw road, zone, flags in the colours of their rewards, and the car."""
         params, (position, _, heaven) = self._params, state
         end = params.max_position
-        frame(axes, (-end - 0.15, end + 0.15), (0.0, 1.0))
+        frame(axes, (-end - 0.3, end + 0.3), (0.0, 1.0))
         width = params.zone_high - params.zone_low
         axes.add_patch(Rectangle((params.zone_low, 0.2), width, 0.72, color=HINT, alpha=0.45, lw=0))
         axes.text(params.zone_low + width / 2, 0.84, "sign", ha="center", fontsize=8, color=INK)
