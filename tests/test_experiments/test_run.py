@@ -14,6 +14,7 @@ import pytest
 import cli
 import run
 from adqn_jax import ALGORITHMS, load_params
+from episode import load_policy
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS = ("--row-length", "20")  # for environments with longer episodes
@@ -60,9 +61,11 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
     assert config["run"]["algorithm"] == algo
     assert {"jax", "commit", "device"} <= set(config["made_with"])
     assert matplotlib.image.imread(folder / "curve.png").std() > 0
-    params, metadata = load_params(folder / "policy" / "seed-002.npz")
+    policy = folder / "policy" / "seed-002.npz"
+    params, metadata = load_params(policy)
     assert set(params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
     assert metadata["env"] == env
+    assert load_policy(policy)[1] == env, "whole, and fit to act"
     for words in ("final greedy return", "compiling", "training", "timesteps"):
         assert words in done.stdout
     assert "it/s" not in done.stderr, "progress bars are for terminals"
