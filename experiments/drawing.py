@@ -172,7 +172,6 @@ class CleanerPicture:
     def __init__(self, env: Cleaner, params: Any):
         self._shape = (len(env.maze), len(env.maze[0]), 5)
         self.aspects = (self._shape[0] / self._shape[1], 3.8 / 7.2)
-        self._tiles = sum(row.count(".") for row in env.maze)
 
     def state(self, axes: Axes, state: np.ndarray) -> str:
         """Draw the maze, the agents and what they see."""
@@ -184,7 +183,7 @@ class CleanerPicture:
             axes.add_patch(Circle((column, row), 0.42 - 0.14 * agent, color=colour))
             corner = (column - 1.5, row - 1.5)
             axes.add_patch(Rectangle(corner, 3, 3, fill=False, edgecolor=colour, lw=1.5))
-        return f"{self._tiles - bits[..., 2].sum()} of {self._tiles} tiles are clean"
+        return f"{bits[..., 0].sum()} of {(~bits[..., 1]).sum()} tiles are clean"
 
     def observation(self, axes: Axes, observation: np.ndarray) -> str:
         """Draw both views, side by side."""
