@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
+from adqn_jax.linear import Conv3x3, Linear
 from adqn_jax.types import Array, Spec
 
 #: Xavier normal with the gain of a ReLU, the authors' initialisation of linear layers.
@@ -44,7 +45,7 @@ class FlatEncoder(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Encode, [..., *shape] -> [..., features]."""
         flat = _flatten(x, self.space, self.scales)
-        return nn.relu(nn.Dense(self.features, kernel_init=xavier_relu)(flat))
+        return nn.relu(Linear(self.features, xavier_relu)(flat))
 
 
 class Identity(nn.Module):
@@ -77,10 +78,10 @@ class GridEncoder(nn.Module):
         further = [channel[..., None].astype(x.dtype) for channel in channels]
         x = jnp.concatenate([x, *further], axis=-1)
         for size in (32, 32, 64):
-            x = nn.relu(nn.Conv(size, (3, 3), padding=1, kernel_init=xavier_relu)(x))
+            x = nn.relu(Conv3x3(size, xavier_relu)(x))
         x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
         x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
-        return nn.relu(nn.Dense(self.features, kernel_init=xavier_relu)(x))
+        return nn.relu(Linear(self.features, xavier_relu)(x))
 
 
 class DictGridEncoder(nn.Module):

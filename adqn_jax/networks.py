@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from adqn_jax.algorithms import Algorithm
 from adqn_jax.config import NetworkConfig
 from adqn_jax.encoders import Embedding, observation_encoder, state_encoder, xavier_relu
-from adqn_jax.gru import gru_scan, gru_step
+from adqn_jax.gru import Gates, gru_scan, gru_step, split_gates
+from adqn_jax.linear import Linear, linear
 from adqn_jax.types import Array, Environment, Params, PyTree, Rows, Spec, Values
 
 
@@ -37,12 +38,13 @@ class HistoryEncoder(nn.Module):
         )
         self.bias_h = self.param("bias_h", uniform, (3 * size,))
 
-    def project(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
-        """Map a slot's inputs, [...], to the GRU's pre-activations, [..., 3H]."""
+    def project(self, action_tm1: Array, observation: PyTree, start: Array) -> Gates:
+        """Map a slot's inputs, [...], to the pre-activations of the GRU's gates, [..., H] each."""
         action = self.action(action_tm1)
         action = jnp.where(start[..., None], 0.0, action)  # before the first action: zeros
         features = jnp.concatenate([action, self.observation(observation)], axis=-1)
-        return features @ self.kernel_x + self.bias_x
+        kernels, biases = split_gates(self.kernel_x), split_gates(self.bias_x)
+        return Gates(*(linear(features, w, b) for w, b in zip(kernels, biases, strict=True)))
 
     def __call__(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
         """Encode rows, [T, B], from the zero state; returns [T, B, H]."""
@@ -66,10 +68,8 @@ class Head(nn.Module):
     def __call__(self, features: Array) -> Array:
         """Map [..., F] to [..., A]."""
         for size in self.sizes:
-            features = nn.relu(nn.Dense(size, kernel_init=xavier_relu)(features))
-        return nn.Dense(self.num_actions, kernel_init=_scaled(xavier_relu, self.output_scale))(
-            features
-        )
+            features = nn.relu(Linear(size, xavier_relu)(features))
+        return Linear(self.num_actions, _scaled(xavier_relu, self.output_scale))(features)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,26 +118,26 @@ def place(name: str) -> tuple[str, list[str]]:
                 "bias_ih_l0": "bias_x", "bias_hh_l0": "bias_h"}[kind]  # fmt: skip
         return "history", [ours]
     if name.startswith("value_module"):
-        return "head", [f"Dense_{int(number) // 2}", leaf]
+        return "head", [f"Linear_{int(number) // 2}", leaf]
     if ".action_model" in name:
         return "history", ["action", "table"]
     part, path = ("state", []) if name.startswith("latent_model") else ("history", ["observation"])
     if "cnn_model" in name:
-        return part, [*path, "GridEncoder_0", f"Conv_{int(number) // 2}", leaf]
+        return part, [*path, "GridEncoder_0", f"Conv3x3_{int(number) // 2}", leaf]
     if "fc_model" in name:
-        return part, [*path, "GridEncoder_0", "Dense_0", leaf]
+        return part, [*path, "GridEncoder_0", "Linear_0", leaf]
     if "embedding_model" in name:
         return part, [*path, "GridEncoder_0", "index", "table"]
     if name.endswith("embeddings.weight"):
         return part, [*path, "table"]
-    return part, [*path, "Dense_0", leaf]
+    return part, [*path, "Linear_0", leaf]
 
 
 def to_ours(path: list[str], value: np.ndarray) -> np.ndarray:
     """Turn a torch parameter into ours: inputs first, rows of a grid before its columns."""
     if value.ndim == 4:  # [out, in, column, row]
         return value.transpose(3, 2, 1, 0)
-    if path[-2:] == ["Dense_0", "kernel"] and "GridEncoder_0" in path:
+    if path[-2:] == ["Linear_0", "kernel"] and "GridEncoder_0" in path:
         grid, flat = np.split(value.T, [64 * 7 * 7])  # rows: channel, column, row of the grid
         grid = grid.reshape(64, 7, 7, -1).transpose(2, 1, 0, 3).reshape(grid.shape)
         return np.concatenate([grid, flat])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adqn_jax.gru import gru_scan, gru_step
+from adqn_jax.gru import gru_scan, gru_step, split_gates
 from adqn_jax.networks import _orthogonal_gates
 
 TIME, ROWS, SIZE = 12, 3, 5
@@ -22,12 +22,12 @@ def test_scan_and_gradient_equal_a_loop() -> None:
     def loop(kernel: jax.Array, bias: jax.Array, x: jax.Array) -> jax.Array:
         h, states = jnp.zeros((ROWS, SIZE)), []
         for t in range(TIME):
-            h = gru_step(kernel, bias, x[t], h, start[t])
+            h = gru_step(kernel, bias, split_gates(x[t]), h, start[t])
             states.append(h)
         return jnp.sum(weight * jnp.stack(states))
 
     def scan(kernel: jax.Array, bias: jax.Array, x: jax.Array) -> jax.Array:
-        return jnp.sum(weight * gru_scan(kernel, bias, x, start))
+        return jnp.sum(weight * gru_scan(kernel, bias, split_gates(x), start))
 
     ours = jax.value_and_grad(scan, (0, 1, 2))(kernel, bias, x)
     theirs = jax.value_and_grad(loop, (0, 1, 2))(kernel, bias, x)
@@ -41,7 +41,7 @@ def test_a_start_forgets() -> None:
     x = jax.random.normal(keys[1], (TIME, ROWS, 3 * SIZE))
     start = jnp.zeros((TIME, ROWS), bool).at[6].set(True)
     other = x.at[:6].set(jax.random.normal(keys[2], (6, ROWS, 3 * SIZE)))
-    run = lambda x: gru_scan(kernel, jnp.zeros(3 * SIZE), x, start)  # noqa: E731
+    run = lambda x: gru_scan(kernel, jnp.zeros(3 * SIZE), split_gates(x), start)  # noqa: E731
     np.testing.assert_array_equal(run(x)[6:], run(other)[6:])
     assert not np.allclose(run(x)[5], run(other)[5])
 

@@ -1,0 +1,82 @@
+"""Linear layers and convolutions as the products that XLA's CPU compiler is fast at."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from adqn_jax.types import Array
+
+
+@jax.custom_vjp
+def linear(x: Array, kernel: Array, bias: Array) -> Array:
+    """Map features, [..., I], to x W + b, [..., O]; kernel [I, O], bias [O]."""
+    return x @ kernel + bias
+
+
+def linear_gradients(x: Array, g: Array) -> tuple[Array, Array]:
+    """Return the gradients of kernel and bias, summed over all leading axes.
+
+    Args:
+      x: what was multiplied by the kernel, float [..., I].
+      g: gradients of the result, float [..., O].
+    """
+    x, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    # Transposed before the product, not by it; and a sum as a product: both are faster on a CPU.
+    return jax.lax.optimization_barrier(x.T) @ g, jnp.ones(len(g), g.dtype) @ g
+
+
+def _forward(x: Array, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
+    return linear(x, kernel, bias), (x, kernel)
+
+
+def _backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array, Array]:
+    x, kernel = residuals
+    return (g @ kernel.T, *linear_gradients(x, g))
+
+
+linear.defvjp(_forward, _backward)
+
+
+class Linear(nn.Module):
+    """A linear layer, initialised as asked for, with biases of zero."""
+
+    features: int
+    kernel_init: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map [..., I] to [..., features]."""
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return linear(x, kernel, bias)
+
+
+class Conv3x3(nn.Module):
+    """A convolution with 3x3 kernels and a border of zeros, as one product with all windows.
+
+    Several networks at once, each with its own kernels, are then a batched product; a convolution
+    would become a grouped one, which is slow on a CPU.
+    """
+
+    features: int
+    kernel_init: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map [..., R, C, I] to [..., R, C, features]."""
+        rows, columns, channels = x.shape[-3:]
+        kernel = self.param("kernel", self.kernel_init, (3, 3, channels, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        border = [(0, 0)] * (x.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
+        padded = jnp.pad(x, border)
+        windows = jnp.concatenate(
+            [
+                padded[..., down : down + rows, right : right + columns, :]
+                for down in range(3)
+                for right in range(3)
+            ],
+            axis=-1,
+        )
+        return linear(windows, kernel.reshape(9 * channels, self.features), bias)

@@ -1,0 +1,1 @@
+"""What `benchmark.py` measures: environments, replay, training, and the authors' trainer."""

@@ -1,0 +1,52 @@
+"""What it costs to derive observations when rows are drawn, instead of storing them."""
+
+import copy
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+
+import envs
+from adqn_jax import Config, make_trainer
+from adqn_jax.buffer import min_capacity, nbytes
+from benchmarks.timing import Runs, best_seconds
+
+
+def replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
+    """Measure bytes and times of both ways, and their difference as a share of a gradient step."""
+    env, params = envs.make(name)
+    stores = copy.copy(env)
+    stores.observes_deterministically = False
+    runs: Runs = {}
+    sizes = {}
+    for way, chosen in (("derived", env), ("stored", stores)):
+        trainer = make_trainer(_with_small_buffer(config, params), chosen, params)
+        state = jax.jit(trainer.init)(jax.random.key(0))
+        slots = trainer.plan.capacity * trainer.plan.num_envs
+        sizes[way] = nbytes(state.buffer) / slots
+        rows = jax.jit(lambda s, t=trainer: t.codec.decode(t.buffer.sample(s.buffer, s.key)))
+        runs[way] = functools.partial(rows, state)
+    update = jax.jit(
+        lambda s, rows: trainer.update(config.hyper, s.params, s.target_params, s.opt_state, rows)
+    )
+    runs["update"] = functools.partial(update, state, runs["stored"]())
+    best = best_seconds(runs, seconds)
+    per_row = {way: 1e6 * best[way] / config.train.batch_rows for way in ("derived", "stored")}
+    return {
+        "bytes_derived": sizes["derived"],
+        "bytes_stored": sizes["stored"],
+        "us_per_row_derived": per_row["derived"],
+        "us_per_row_stored": per_row["stored"],
+        "extra_share_of_update": (best["derived"] - best["stored"]) / best["update"],
+    }
+
+
+def _with_small_buffer(config: Config, env_params: Any) -> Config:
+    """Hold as little as rows can be drawn from."""
+    longest = int(env_params.max_steps_in_episode)
+    timesteps = config.train.num_envs * min_capacity(config.train.row_length or longest, longest)
+    train = dataclasses.replace(
+        config.train, buffer_timesteps=timesteps, warmup_timesteps=timesteps
+    )
+    return dataclasses.replace(config, train=train)

@@ -1,0 +1,143 @@
+"""Throughput of training: the gradient step alone, the whole loop, and what limits them."""
+
+import dataclasses
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+import envs
+from adqn_jax import Config, SeedRunner, TrainState, make_trainer
+from benchmarks.flops import count_flops
+from benchmarks.timing import best_seconds
+
+_SIZE = 1024  # rows and columns of the matrices whose product is the yardstick
+_PRODUCTS = 8
+_ITERATIONS = 8  # in a chunk that is timed, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Throughput:
+    """What was measured; rates are over all seeds and devices together."""
+
+    seeds: int
+    rows: int
+    row_length: int
+    compile_seconds: float
+    product_gflops: float  # billions of FLOPs per second, of large matrix products
+    flops_per_timestep: float  # of the matrix products of a trained timestep
+    limit_timesteps: float  # trained timesteps per second, if these were all and ran at that rate
+    update_timesteps: float  # trained timesteps per second, of the gradient steps alone
+    update_steps: float  # gradient steps per second
+    loop_timesteps: float  # trained timesteps per second, of the whole loop
+    loop_simulated: float  # timesteps simulated per second
+    share_of_limit_update: float
+    share_of_limit_loop: float
+    share_outside_update: float  # of the loop's time: rollout, buffer, evaluation
+    share_evaluation: float
+    peak_bytes: int
+
+
+def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Throughput:
+    """Measure the training that `config` describes.
+
+    Args:
+      env_name: environment.
+      config: the run; it is not trained to its end.
+      num_seeds: seeds, trained side by side.
+      seconds: least time that each measurement takes.
+
+    Raises:
+      ValueError: when the configuration cannot be run.
+    """
+    env, env_params = envs.make(env_name)
+    plan = make_trainer(config, env, env_params).plan
+    # Chunks may be shorter; an evaluation is measured apart, and counted as often as it occurs.
+    iterations = min(_ITERATIONS, plan.iterations_per_chunk)
+    short = dataclasses.replace(config.train, log_every=iterations * plan.timesteps_per_iteration)
+    trainer = make_trainer(dataclasses.replace(config, train=short), env, env_params)
+    iterations = trainer.plan.iterations_per_chunk
+    runner = SeedRunner(trainer, num_seeds, config.hyper)
+    updates = plan.updates_per_iteration
+
+    def learn(state: TrainState) -> Any:
+        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, state.key))
+
+        def body(carry: Any, _: None) -> Any:
+            params, target, opt_state = carry
+            new, opt_state = trainer.update(config.hyper, params, target, opt_state, rows)[:2]
+            return (new, params, opt_state), None  # other targets each time: nothing is left out
+
+        carry: tuple = (state.params, state.target_params, state.opt_state)
+        return jax.lax.scan(body, carry, length=updates)[0]
+
+    def forward(state: TrainState) -> Any:
+        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, state.key))
+        return trainer.networks.unroll(state.params, rows)
+
+    trained = config.train.batch_rows * plan.row_length
+    # Once for the target networks; for those that learn, once forward, and two products backward
+    # for each forward.
+    flops = 4 * count_flops(forward, jax.eval_shape(trainer.init, jax.random.key(0))) / trained
+
+    runner.compile()
+    holder = [runner.init(jax.random.key(0))]
+    learn_all = runner.over_seeds(learn)
+    product = _products(runner)
+
+    def iterate() -> Any:
+        holder[0] = runner.iterate(holder[0])  # donates the states before
+        return holder[0]
+
+    best = best_seconds(
+        {
+            "product": product,
+            "update": lambda: learn_all(holder[0]),
+            "loop": iterate,
+            "evaluation": lambda: runner.evaluate(holder[0]),
+        },
+        seconds,
+    )
+    product_rate = 2 * _SIZE**3 * _PRODUCTS * runner.sharding.num_devices / best["product"]
+    per_iteration = runner.places * updates * trained
+    loop = best["loop"] / iterations + best["evaluation"] / plan.iterations_per_log
+    limit = product_rate / flops
+    return Throughput(
+        seeds=num_seeds,
+        rows=config.train.batch_rows,
+        row_length=plan.row_length,
+        compile_seconds=runner.compile_seconds,
+        product_gflops=product_rate / 1e9,
+        flops_per_timestep=flops,
+        limit_timesteps=limit,
+        update_timesteps=per_iteration / best["update"],
+        update_steps=runner.places * updates / best["update"],
+        loop_timesteps=per_iteration / loop,
+        loop_simulated=runner.places * plan.timesteps_per_iteration / loop,
+        share_of_limit_update=per_iteration / best["update"] / limit,
+        share_of_limit_loop=per_iteration / loop / limit,
+        share_outside_update=1.0 - best["update"] / loop,
+        share_evaluation=best["evaluation"] / plan.iterations_per_log / loop,
+        peak_bytes=_peak_bytes(),
+    )
+
+
+def _products(runner: SeedRunner) -> Callable[[], Any]:
+    """Multiply large matrices on every device at once."""
+
+    def chain(x: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, _PRODUCTS, lambda _, y: y @ x, x)
+
+    shape = (runner.sharding.num_devices, _SIZE, _SIZE)
+    matrices = jax.random.normal(jax.random.key(0), shape) / _SIZE**0.5
+    matrices = jax.device_put(matrices, runner.sharding)
+    run = runner.over_seeds(chain)
+    return lambda: run(matrices)
+
+
+def _peak_bytes() -> int:
+    stats = jax.local_devices()[0].memory_stats()
+    if stats is None:  # on a CPU: of the process
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return sum(device.memory_stats()["peak_bytes_in_use"] for device in jax.local_devices())
