@@ -9,6 +9,7 @@ import sys
 from typing import Annotated, Any
 
 import jax
+import numpy as np
 import tyro
 
 import cli
@@ -18,6 +19,7 @@ from adqn_jax import (
     Hyperparameters,
     LossConfig,
     NetworkConfig,
+    SeedRunner,
     TrainConfig,
     load_params,
     make_trainer,
@@ -64,6 +66,43 @@ def compare_policy(path: pathlib.Path, *, epsilon: float, streams: int, seed: in
         streams=streams, epsilon=epsilon,
     )  # fmt: skip
     return compare(params, jax.random.key(seed))
+
+
+def follow_training(
+    config: Config, env_name: str, *, num_seeds: int, seed: int, streams: int = 64
+) -> list[dict[str, np.ndarray]]:
+    """Train, and compare the networks with the exact values at every log point.
+
+    Returns:
+      A row per log point: `timesteps` (a number), `eval_return`, and the fields of `Comparison`,
+      [num_seeds] each.
+    """
+    env, env_params = envs.make(env_name)
+    runner = SeedRunner(make_trainer(config, env, env_params), num_seeds, config.hyper)
+    runner.compile()
+    plan = runner.trainer.plan
+    model = exact_model(env, config.hyper.discount)
+    histories = belief_graph(model)
+    compare = make_comparison(
+        runner.trainer, histories, optimal_values(model, histories), streams=streams
+    )
+    states, rows = runner.init(jax.random.key(seed)), []
+    for _ in range(plan.log_points):
+        for _ in range(plan.chunks_per_log):
+            states = runner.iterate(states)
+        metrics = runner.evaluate(states)
+        online = config.train.eval_params == "online"
+        params = jax.device_get(states.params if online else states.target_params)
+        key = jax.random.key(int(metrics["timesteps"][0]))
+        compared = [
+            dataclasses.asdict(compare(jax.tree.map(lambda x, i=i: x[i], params), key))
+            for i in range(num_seeds)
+        ]
+        rows.append(
+            {name: np.array([row[name] for row in compared]) for name in compared[0]}
+            | {"timesteps": metrics["timesteps"][0], "eval_return": metrics["eval_return"]}
+        )
+    return rows
 
 
 def _config(metadata: dict[str, Any]) -> Config:

@@ -5,6 +5,7 @@ Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ 
 
 import dataclasses
 import pathlib
+import re
 import sys
 from typing import Annotated
 
@@ -22,8 +23,9 @@ class Choice:
     """What is trained, which decides the defaults of everything else."""
 
     env: str = "carflag"
-    """Environment: carflag, heavenhell-N, cleaner, memory-four-rooms-7x7, or gymnax:NAME[:I,J,...]
-    (the agent sees the entries I, J, ... of the flat observation)."""
+    """Environment: carflag, heavenhell-N, cleaner, memory-four-rooms-7x7; pomdp:PATH (a .pomdp
+    file, of which a `reset` ends the episode); or gymnax:NAME[:I,J,...] (the agent sees the entries
+    I, J, ... of the flat observation)."""
     algo: str = "adqn-vr"
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
@@ -103,7 +105,7 @@ def main() -> None:
         env_name=args.env,
         num_seeds=args.seeds,
         seed=args.seed,
-        folder=args.out / args.env.replace(":", "_") / args.algo / args.name,
+        folder=args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / args.name,
         overwrite=args.overwrite,
         resume=args.resume,
         dry_run=args.dry_run,

@@ -133,14 +133,17 @@ def _learner(
         q, u = tables.q.at[h, a].add(q_change), tables.u.at[h, s, a].add(u_change)
         return _Tables(q, u, q_visits, u_visits)
 
+    def act(carry: tuple, key: jax.Array) -> tuple[tuple, None]:
+        tables, history, state = carry
+        transition = step(key, history, state)
+        following = (transition.next_history, transition.next_state)
+        return (update(tables, transition), *following), None
+
     def episode(tables: _Tables, key: jax.Array) -> tuple[_Tables, None]:
-        key_start, *keys = jax.random.split(key, horizon + 1)
-        history, state = jnp.asarray(0), jax.random.categorical(key_start, log_start)
-        for key_step in keys:
-            transition = step(key_step, history, state)
-            tables = update(tables, transition)
-            history, state = transition.next_history, transition.next_state
-        return tables, None
+        key_start, key_steps = jax.random.split(key)
+        carry = (tables, jnp.asarray(0), jax.random.categorical(key_start, log_start))
+        carry, _ = jax.lax.scan(act, carry, jax.random.split(key_steps, horizon))
+        return carry[0], None
 
     def snapshot(tables: _Tables, key: jax.Array) -> tuple[_Tables, tuple[jax.Array, jax.Array]]:
         tables, _ = jax.lax.scan(episode, tables, jax.random.split(key, episodes))
