@@ -173,7 +173,7 @@ def draw_training(rows: list[dict[str, np.ndarray]], name: str, path: pathlib.Pa
     axes.set_yscale("symlog", linthresh=1e-3)
     axes.set(xlabel="simulated timesteps", ylabel="mean over visited histories")
     axes.set_title(f"{name}, adqn-vr: learned against exact values", fontsize="medium")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", ncols=2, loc="upper right")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

@@ -3,14 +3,17 @@
 import csv
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import matplotlib.image
+import pytest
 
 import theorems
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "experiments" / "theory.py"
+ROOT = pathlib.Path(__file__).parents[2]
+SCRIPT = ROOT / "experiments" / "theory.py"
 
 
 def call(*words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
@@ -54,3 +57,21 @@ def test_a_check_can_fail() -> None:
     for error, bound, holds in ((1.0, 2.0, True), (3.0, 2.0, False), (float("nan"), 2.0, False)):
         assert theorems.Check("", "", error, bound).holds == holds
     assert theorems.Check("", "", 3.0, None).holds
+
+
+def test_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs as printed, and prints what it says."""
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/theory.md").read_text(), re.DOTALL
+    )
+    exec(compile(example, "docs/theory.md", "exec"), {})
+    assert capsys.readouterr().out == "0.8687\n"
+
+
+def test_the_docs_show_what_was_found() -> None:
+    """Every row of the committed table is in the docs, and is what theory.py would check."""
+    docs = (ROOT / "docs/theory.md").read_text().replace("\\|", "|")
+    with (ROOT / "docs/results/theory/table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert f"| {row['statement']} | {row['checked']} | {float(row['error']):.2g} |" in docs
