@@ -93,8 +93,10 @@ def _first(wrong: np.ndarray) -> list[int]:
 
 
 def _check_rows(field: str, rows: np.ndarray) -> None:
-    if wrong := _first(~(rows >= 0.0)) if not (rows >= 0.0).all() else None:
-        raise ValueError(f"{field}{wrong} is no probability: {rows[tuple(wrong)]}")
+    negative = ~(rows >= 0.0)  # NaN too
+    if negative.any():
+        at = _first(negative)
+        raise ValueError(f"{field}{at} is no probability: {rows[tuple(at)]}")
     sums = rows.sum(-1)
     off = np.abs(sums - 1.0) > _TOLERANCE
     if off.any():
