@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import zipfile
 from typing import Any
 
 import jax
@@ -39,16 +40,26 @@ def load_params(path: pathlib.Path) -> tuple[Params, dict[str, Any]]:
     Raises:
       ValueError: when the file is not such an archive.
     """
+    arrays = _read(path)
+    metadata = json.loads(str(arrays.pop(_METADATA)))
     params: Params = {}
-    with np.load(path, allow_pickle=False) as archive:
-        if _METADATA not in archive.files:
-            raise ValueError(f"{path} holds no policy: it has no entry {_METADATA!r}")
-        metadata = json.loads(str(archive[_METADATA]))
-        for name in archive.files:
-            if name != _METADATA:
-                *path_to, last = name.split("/")
-                node: dict[str, Any] = params
-                for key in path_to:
-                    node = node.setdefault(key, {})
-                node[last] = jnp.asarray(archive[name])
+    for name, array in arrays.items():
+        *path_to, last = name.split("/")
+        node: dict[str, Any] = params
+        for key in path_to:
+            node = node.setdefault(key, {})
+        node[last] = jnp.asarray(array)
     return params, metadata
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Read all entries of an archive, the metadata among them."""
+    try:
+        # NumPy leaves a path that it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds no policy: it is no whole NumPy archive") from error
+    if _METADATA not in arrays:
+        raise ValueError(f"{path} holds no policy: it has no entry {_METADATA!r}")
+    return arrays

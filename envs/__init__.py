@@ -11,6 +11,7 @@ from envs.environment import PrivilegedEnvironment
 from envs.finite import FinitePOMDP
 from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
+from envs.mazes import draw_maze, random_maze
 from envs.pomdp import POMDP
 from envs.registry import KNOWN, make
 from envs.wrappers import Privileged
@@ -25,6 +26,8 @@ __all__ = [
     "MemoryFourRooms",
     "Privileged",
     "PrivilegedEnvironment",
+    "draw_maze",
     "make",
+    "random_maze",
     "read_pomdp",
 ]

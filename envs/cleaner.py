@@ -11,6 +11,7 @@ from flax import struct
 from gymnax.environments import environment, spaces
 
 from envs.environment import PrivilegedEnvironment
+from envs.mazes import draw_maze, read_maze
 
 #: The paper's maze; `#` is a wall.
 MAZE = (
@@ -29,7 +30,8 @@ MAZE = (
     "#############",
 )
 
-_MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int8)  # up, down, left, right
+_MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)  # up, down, left, right
+_AROUND = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)], np.int32)
 
 # Colours of an agent's 3x3 view.
 _WALL, _CLEAN, _DIRTY, _OTHER, _SELF = (
@@ -39,9 +41,10 @@ _WALL, _CLEAN, _DIRTY, _OTHER, _SELF = (
 
 @struct.dataclass
 class CleanerState(environment.EnvState):
-    """Tiles, agents and clock."""
+    """Tiles, agents and clock. Tiles are bits, row by row, packed into ceil(tiles / 8) bytes."""
 
-    dirty: jax.Array  # uint8 [ceil(rows * columns / 8)], a bit per tile, row by row
+    dirty: jax.Array  # uint8 [bytes]
+    free: jax.Array | None  # uint8 [bytes]; None where every episode has the same maze
     agents: jax.Array  # int8 [2, 2], row and column of each agent
     time: jax.Array  # int32, steps since the reset
 
@@ -68,21 +71,22 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
 
     Args:
       maze: rows of `#` (wall) and `.` (free), enclosed, odd in size, connected, free at (1, 1).
+      redraw: whether every episode draws a maze of that size (`mazes.draw_maze`) instead.
 
     Raises:
       ValueError: when the maze is not so.
     """
 
-    def __init__(self, maze: Sequence[str] = MAZE):
+    def __init__(self, maze: Sequence[str] = MAZE, *, redraw: bool = False):
         super().__init__()
         self.maze = tuple(maze)
-        self._free = _read_maze(self.maze)  # bool [rows, columns]
+        self.redraw = redraw
+        self._free = read_maze(self.maze)  # bool [rows, columns]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cleaner) and other.maze == self.maze
-
-    def __hash__(self) -> int:
-        return hash((Cleaner, self.maze))
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Maze, and whether it is redrawn."""
+        return {"maze": self.maze, "redraw": self.redraw}
 
     @property
     def default_params(self) -> CleanerParams:
@@ -100,10 +104,12 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
         return 16
 
     def reset_env(self, key: jax.Array, params: CleanerParams) -> tuple[jax.Array, CleanerState]:
-        """Make every free tile dirty and put both agents at (1, 1); nothing is random."""
-        del key
+        """Make every free tile dirty and put both agents at (1, 1); `key` is consumed."""
+        free = draw_maze(key, *self._free.shape) if self.redraw else jnp.asarray(self._free)
+        bits = jnp.packbits(free)
         state = CleanerState(
-            dirty=self._pack(jnp.asarray(self._free)),
+            dirty=bits,
+            free=bits if self.redraw else None,
             agents=jnp.ones((2, 2), jnp.int8),
             time=jnp.int32(0),
         )
@@ -118,20 +124,18 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
     ) -> tuple[jax.Array, CleanerState, jax.Array, jax.Array, dict[Any, Any]]:
         """Move and clean, one agent after the other; nothing is random."""
         del key
-        dirty = self._unpack(state.dirty)
         action = jnp.asarray(action)
-        reward, agents = jnp.float32(0.0), []
+        dirty, reward, agents = state.dirty, jnp.float32(0.0), []
         for agent, move in enumerate((action // 4, action % 4)):
-            there = state.agents[agent] + jnp.asarray(_MOVES)[move]
-            free = jnp.asarray(self._free)[there[0], there[1]]
-            at = jnp.where(free, there, state.agents[agent])
-            reward += dirty[at[0], at[1]]
-            dirty = dirty.at[at[0], at[1]].set(False)
-            agents.append(at)
+            here = state.agents[agent].astype(jnp.int32)
+            there = here + jnp.asarray(_MOVES)[move]
+            at = jnp.where(self._is_free(state, self._tile(there)), there, here)
+            tile = self._tile(at)
+            reward += _bit(dirty, tile)
+            dirty = dirty & ~_single_bit(tile, dirty.size)
+            agents.append(at.astype(jnp.int8))
         time = state.time + 1
-        state = dataclasses.replace(
-            state, dirty=self._pack(dirty), agents=jnp.stack(agents), time=time
-        )
+        state = dataclasses.replace(state, dirty=dirty, agents=jnp.stack(agents), time=time)
         terminated = time >= params.max_steps_in_episode
         info = {"success": ~dirty.any()}
         return self.get_obs(state, params), state, reward, terminated, info
@@ -146,30 +150,37 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
     ) -> jax.Array:
         """Return what both agents see, agent 0 first."""
         del params, key
-        dirty = self._unpack(state.dirty)[..., None]
-        free = jnp.asarray(self._free)[..., None]
-        tiles = jnp.where(free, jnp.where(dirty, _DIRTY, _CLEAN), _WALL)
-        me, other = state.agents, state.agents[::-1]
-        return jax.vmap(self._view, (None, 0, 0))(tiles, me, other).reshape(-1)
-
-    def _view(self, tiles: jax.Array, me: jax.Array, other: jax.Array) -> jax.Array:
-        tiles = tiles.at[other[0], other[1]].set(_OTHER).at[me[0], me[1]].set(_SELF)
-        around = (me[0] - 1, me[1] - 1, jnp.zeros_like(me[0]))
-        return jax.lax.dynamic_slice(tiles, around, (3, 3, 3))
+        agents = state.agents.astype(jnp.int32)
+        tiles = self._tile(agents[:, None] + _AROUND)  # [2, 9]
+        free, dirty = self._is_free(state, tiles), _bit(state.dirty, tiles)
+        colours = jnp.where(free[..., None], _CLEAN, _WALL)
+        colours = jnp.where(dirty[..., None], _DIRTY, colours)
+        me = self._tile(agents)
+        colours = jnp.where((tiles == me[::-1, None])[..., None], _OTHER, colours)
+        colours = jnp.where((tiles == me[:, None])[..., None], _SELF, colours)
+        return colours.reshape(-1)
 
     def privileged_state(self, env_state: CleanerState, params: CleanerParams) -> jax.Array:
         """Return the maze in five channels, flattened by row, column, channel."""
         del params
-        dirty = self._unpack(env_state.dirty)
-        free = jnp.asarray(self._free)
-        where = [jnp.zeros_like(dirty).at[a[0], a[1]].set(True) for a in env_state.agents]
+        tiles = jnp.arange(self._free.size)
+        dirty, free = _bit(env_state.dirty, tiles), self._is_free(env_state, tiles)
+        where = [tiles == at for at in self._tile(env_state.agents.astype(jnp.int32))]
         return jnp.stack([free & ~dirty, ~free, dirty, *where], -1).reshape(-1).astype(jnp.uint8)
 
-    def _pack(self, dirty: jax.Array) -> jax.Array:
-        return jnp.packbits(dirty)
+    def free_tiles(self, state: CleanerState) -> jax.Array:
+        """Return which tiles of an episode's maze are free, bool [rows, columns]."""
+        tiles = jnp.arange(self._free.size)
+        return self._is_free(state, tiles).reshape(self._free.shape)
 
-    def _unpack(self, bits: jax.Array) -> jax.Array:
-        return jnp.unpackbits(bits, count=self._free.size).reshape(self._free.shape).astype(bool)
+    def _is_free(self, state: CleanerState, tile: jax.Array) -> jax.Array:
+        if state.free is None:
+            return jnp.asarray(self._free.ravel())[tile]
+        return _bit(state.free, tile)
+
+    def _tile(self, at: jax.Array) -> jax.Array:
+        """Number a tile, [..., row and column] -> [...]."""
+        return at[..., 0] * self._free.shape[1] + at[..., 1]
 
     def action_space(self, params: CleanerParams | None = None) -> spaces.Discrete:
         """Discrete(16)."""
@@ -184,29 +195,12 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
         return spaces.Box(0, 1, (self._free.size * 5,), jnp.uint8)
 
 
-def _read_maze(maze: Sequence[str]) -> np.ndarray:
-    """Return which tiles are free, bool [rows, columns]."""
-    if not maze or any(len(row) != len(maze[0]) or set(row) - set("#.") for row in maze):
-        raise ValueError("a maze is rows of equal length, of # for walls and . for free tiles")
-    free = np.array([[tile == "." for tile in row] for row in maze])
-    rows, columns = free.shape
-    if not rows % 2 or not columns % 2:
-        raise ValueError(f"a maze has odd sizes, this one is {rows} x {columns}")
-    border = np.concatenate([free[0], free[-1], free[:, 0], free[:, -1]])
-    if border.any() or rows < 3 or columns < 3:
-        raise ValueError("a maze is enclosed by walls, this one is open at its border")
-    if not free[1, 1]:
-        raise ValueError("the agents start at row 1, column 1, where this maze has a wall")
-    reached = np.zeros_like(free)
-    reached[1, 1] = True
-    for _ in range(free.size):
-        step = reached.copy()
-        step[1:] |= reached[:-1]
-        step[:-1] |= reached[1:]
-        step[:, 1:] |= reached[:, :-1]
-        step[:, :-1] |= reached[:, 1:]
-        reached = step & free
-    if (reached != free).any():
-        row, column = np.argwhere(reached != free)[0]
-        raise ValueError(f"a maze is connected, ({row}, {column}) cannot be reached in this one")
-    return free
+def _bit(packed: jax.Array, index: jax.Array) -> jax.Array:
+    """Read bits of what `packbits` packed, bool of the index's shape."""
+    return (packed[index >> 3] >> (7 - (index & 7)) & 1).astype(bool)
+
+
+def _single_bit(index: jax.Array, size: int) -> jax.Array:
+    """Pack a single bit into `size` bytes, without a scatter."""
+    byte = (128 >> (index & 7)).astype(jnp.uint8)
+    return jnp.where(jnp.arange(size) == index >> 3, byte, 0).astype(jnp.uint8)

@@ -1,5 +1,6 @@
 """The contract between an environment and a trainer that may look behind the curtain."""
 
+import json
 from typing import Any, TypeVar
 
 import jax
@@ -22,6 +23,22 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
     #: `reset_env` returned with that state, whatever the key. A replay buffer then stores the
     #: state alone.
     observes_deterministically: bool = True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given, as JSON can hold it; a run's record repeats it."""
+        return {}
+
+    # gymnax compiles `step` and `reset` once per environment object that differs: two of the same
+    # settings are the same environment.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other._identity() == self._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[type, str]:
+        return type(self), json.dumps(self.settings, sort_keys=True)
 
     def privileged_state(self, env_state: TEnvState, params: TEnvParams) -> Any:
         """Return what the trainer may know: an element of `privileged_state_space`."""

@@ -19,6 +19,7 @@ _LEFT = np.array([WEST, EAST, SOUTH, NORTH])
 _RIGHT = np.array([EAST, WEST, NORTH, SOUTH])
 
 RED, GREEN, BLUE, YELLOW = 1, 2, 3, 4
+COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
 _NUM_COLOURS = 5  # with 0, none
 
 # Kinds of cell, as the state numbers them; an observation, which knows hidden cells too, has all
@@ -27,6 +28,7 @@ _FLOOR, _WALL, _EXIT, _BEACON = 1, 2, 3, 4
 _HIDDEN = 0
 
 _VIEW = 7  # rows and columns of the view; the agent is in the middle of the last row
+_BITS = 1 << np.arange(_VIEW)  # of a row of the view, read as a number
 
 
 @struct.dataclass
@@ -69,7 +71,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
 
     Args:
       size: rows and columns of the grid, odd, 5 to 15.
-      colours: of which two are drawn, from 1 (red), 2 (green), 3 (blue), 4 (yellow).
+      colours: different ones, of which two are drawn: 1 (red), 2 (green), 3 (blue), 4 (yellow).
 
     Raises:
       ValueError: when the size or the colours are not so.
@@ -79,35 +81,30 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         super().__init__()
         if size % 2 == 0 or not 5 <= size <= 15:
             raise ValueError(f"four rooms need an odd size from 5 to 15, got {size}")
-        if len(set(colours)) < 2 or not set(colours) <= {RED, GREEN, BLUE, YELLOW}:
-            raise ValueError(
-                f"at least two different colours are needed, of 1 (red), 2 (green), 3 (blue) and 4 "
-                f"(yellow), got {tuple(colours)}"
-            )
+        colours = tuple(colours)
+        distinct = len(set(colours)) == len(colours)
+        if len(colours) < 2 or not distinct or not set(colours) <= set(COLOURS.values()):
+            known = ", ".join(f"{number} ({name})" for name, number in COLOURS.items())
+            raise ValueError(f"two or more different colours are needed, of {known}; got {colours}")
         self.size = size
-        self.colours = tuple(colours)
-        middle = size // 2
-        at = np.arange(size)
-        lines = (at == 0) | (at == middle) | (at == size - 1)
-        self._walls = lines[:, None] | lines[None]  # bool [size, size], without doors
-        room = np.arange(1, middle)
+        self.colours = colours
+        self._middle = size // 2
+        room = np.arange(1, self._middle)  # rows or columns of a room, beside the first wall
+        at = np.concatenate([room, room + self._middle])
+        self._room_cells = (at[:, None] * size + at).ravel()
         self._door_cells = np.stack(  # [4, cells of a wall], as numbered in the state
             [
-                middle * size + room,
-                middle * size + room + middle,
-                room * size + middle,
-                (room + middle) * size + middle,
+                self._middle * size + room,
+                self._middle * size + room + self._middle,
+                room * size + self._middle,
+                (room + self._middle) * size + self._middle,
             ]
         )
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, MemoryFourRooms) and (other.size, other.colours) == (
-            self.size,
-            self.colours,
-        )
-
-    def __hash__(self) -> int:
-        return hash((MemoryFourRooms, self.size, self.colours))
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Size and colours."""
+        return {"size": self.size, "colours": self.colours}
 
     @property
     def default_params(self) -> FourRoomsParams:
@@ -130,16 +127,14 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         """Draw doors, objects, colours and the agent; `key` is consumed."""
         key_doors, key_cells, key_heading, key_colours = jax.random.split(key, 4)
         doors = jax.random.randint(key_doors, (4,), 0, self._door_cells.shape[1])
-        # The four highest of independent draws on all floor cells are four distinct cells.
-        draws = jax.random.uniform(key_cells, (self.size**2,))
-        draws = jnp.where(self._blocks(doors).ravel(), -1.0, draws)
-        cells = jax.lax.top_k(draws, 4)[1].astype(jnp.uint8)
+        floor = jnp.concatenate([self._room_cells, self._doors(doors)]).astype(jnp.uint8)
+        cells = _draw_distinct(key_cells, floor, 4)
         state = FourRoomsState(
             doors=doors.astype(jnp.uint8),
             agent=cells[0],
             beacon=cells[1],
             exits=cells[2:],
-            colours=jax.random.permutation(key_colours, jnp.array(self.colours, jnp.uint8))[:2],
+            colours=_draw_distinct(key_colours, jnp.array(self.colours, jnp.uint8), 2),
             heading=jax.random.randint(key_heading, (), 0, 4).astype(jnp.uint8),
             time=jnp.int32(0),
         )
@@ -163,7 +158,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
             [action == 0, action == 1, action == 2], [state.heading, back, left], right
         )
         there = self._where(state.agent) + jnp.asarray(_STEP)[towards]
-        moves = (action < 4) & ~self._blocks(state.doors)[there[0], there[1]]
+        moves = (action < 4) & (self._kind(state, there) != _WALL)
         agent = jnp.where(moves, there[0] * self.size + there[1], state.agent)
 
         state = dataclasses.replace(
@@ -181,20 +176,15 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
     ) -> jax.Array:
         """Return what the agent sees."""
         del params, key
-        kind, colour = self._cells(state)
         steps = jnp.asarray(_STEP)
         ahead = steps[state.heading]
         right = steps[jnp.asarray(_RIGHT)[state.heading]]
-        row, column = jnp.meshgrid(jnp.arange(_VIEW), jnp.arange(_VIEW), indexing="ij")
-        at = self._where(state.agent) + (
-            (_VIEW - 1 - row)[..., None] * ahead + (column - _VIEW // 2)[..., None] * right
-        )
-        inside = ((at >= 0) & (at < self.size)).all(-1)
-        at = jnp.clip(at, 0, self.size - 1)
-        kind = jnp.where(inside, kind[at[..., 0], at[..., 1]], _HIDDEN)
-        seen = inside & _visible((kind == _WALL) | (kind == _HIDDEN))
+        row, column = np.mgrid[:_VIEW, :_VIEW][..., None]
+        at = self._where(state.agent) + (_VIEW - 1 - row) * ahead + (column - _VIEW // 2) * right
+        kind = self._kind(state, at)
+        seen = _visible((kind == _WALL) | (kind == _HIDDEN))
         kind = jnp.where(seen, kind, _HIDDEN)
-        colour = jnp.where(seen, colour[at[..., 0], at[..., 1]], 0)
+        colour = jnp.where(seen, self._colour(state, at), 0)
         return jnp.stack([kind + 1, kind + 7, colour + 12], -1).astype(jnp.uint8)
 
     def privileged_state(
@@ -202,7 +192,8 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
     ) -> dict[str, jax.Array]:
         """Return the grid, the agent's cell one-hot, and its place and heading."""
         del params
-        kind, colour = self._cells(env_state)
+        every = jnp.stack(jnp.mgrid[: self.size, : self.size], -1)
+        kind, colour = self._kind(env_state, every), self._colour(env_state, every)
         place = self._where(env_state.agent)
         scale = self.size - 1
         return {
@@ -219,20 +210,33 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         """Return row and column of a cell, int32 [2]."""
         return jnp.stack(jnp.divmod(cell.astype(jnp.int32), self.size))
 
-    def _blocks(self, doors: jax.Array) -> jax.Array:
-        """Return where walls are, bool [size, size]."""
-        open_cells = jnp.asarray(self._door_cells)[jnp.arange(4), doors]
-        walls = jnp.asarray(self._walls).ravel().at[open_cells].set(False)
-        return walls.reshape(self.size, self.size)
+    def _doors(self, doors: jax.Array) -> jax.Array:
+        """Return the cells of the doors, int [4]."""
+        return jnp.asarray(self._door_cells)[jnp.arange(4), doors]
 
-    def _cells(self, state: FourRoomsState) -> tuple[jax.Array, jax.Array]:
-        """Return kind and colour of every cell, int32 [size, size]."""
-        objects = jnp.stack([state.beacon, *state.exits])
-        kind = jnp.where(self._blocks(state.doors), _WALL, _FLOOR).ravel()
-        kind = kind.at[objects].set(jnp.array([_BEACON, _EXIT, _EXIT]))
-        colours = jnp.stack([state.colours[0], *state.colours]).astype(jnp.int32)
-        colour = jnp.zeros(self.size**2, jnp.int32).at[objects].set(colours)
-        return kind.reshape(self.size, self.size), colour.reshape(self.size, self.size)
+    # What is where is asked of cells and computed, cell by cell: faster than drawing a grid and
+    # looking it up.
+    def _kind(self, state: FourRoomsState, at: jax.Array) -> jax.Array:
+        """Return the kind of the cells at [..., 2], int32; hidden outside of the grid."""
+        on_wall = (at % self._middle == 0).any(-1)
+        cell = self._cell(at)
+        is_door = (cell[..., None] == self._doors(state.doors)).any(-1)
+        is_exit = (cell[..., None] == state.exits).any(-1)
+        kind = jnp.where(on_wall & ~is_door, _WALL, _FLOOR)
+        kind = jnp.where(is_exit, _EXIT, jnp.where(cell == state.beacon, _BEACON, kind))
+        return jnp.where(cell < 0, _HIDDEN, kind)
+
+    def _colour(self, state: FourRoomsState, at: jax.Array) -> jax.Array:
+        """Return the colour of the cells at [..., 2], int32."""
+        cell = self._cell(at)
+        good = (cell == state.beacon) | (cell == state.exits[0])
+        other = jnp.where(cell == state.exits[1], state.colours[1], 0)
+        return jnp.where(good, state.colours[0], other).astype(jnp.int32)
+
+    def _cell(self, at: jax.Array) -> jax.Array:
+        """Number the cells at [..., 2]; -1 outside of the grid."""
+        inside = ((at >= 0) & (at < self.size)).all(-1)
+        return jnp.where(inside, at[..., 0] * self.size + at[..., 1], -1)
 
     def action_space(self, params: FourRoomsParams | None = None) -> spaces.Discrete:
         """Discrete(6)."""
@@ -253,6 +257,16 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         )
 
 
+def _draw_distinct(key: jax.Array, items: jax.Array, count: int) -> jax.Array:
+    """Draw so many of the items without replacement, in random order; `key` is consumed."""
+    # The first swaps of a Fisher-Yates shuffle.
+    places = jax.random.randint(key, (count,), jnp.arange(count), items.size)
+    for here in range(count):
+        there = places[here]
+        items = items.at[here].set(items[there]).at[there].set(items[here])
+    return items[:count]
+
+
 def _visible(opaque: jax.Array) -> jax.Array:
     """Flood the view from the agent's cell, up and to either side, through what is not opaque.
 
@@ -262,13 +276,17 @@ def _visible(opaque: jax.Array) -> jax.Array:
     Returns:
       What either flood reaches, bool [7, 7].
     """
-
-    def flood(opaque: jax.Array) -> jax.Array:
-        """Spread to (r-1, c), (r, c-1) and (r-1, c-1)."""
-        seen = jnp.zeros_like(opaque).at[_VIEW - 1, _VIEW // 2].set(True)
-        for _ in range(_VIEW - 1 + _VIEW // 2):
-            through = jnp.pad(seen & ~opaque, ((0, 1), (0, 1)))
-            seen = seen | through[1:, :-1] | through[:-1, 1:] | through[1:, 1:]
-        return seen
-
-    return flood(opaque) | flood(opaque[:, ::-1])[:, ::-1]
+    both = jnp.stack([opaque, opaque[:, ::-1]])
+    clear = jnp.sum(jnp.where(both, 0, _BITS), -1)  # [2, 7], a row is a number of 7 bits
+    rows: list[jax.Array] = []  # of what is seen, nearest first
+    reached = jnp.full(2, 1 << _VIEW // 2)
+    for row in reversed(range(_VIEW)):
+        # Within a row, a sum with the clear cells carries what is reached along its run of them,
+        # up to and including the opaque cell at its end.
+        carried = (clear[:, row] + (reached & clear[:, row])) ^ clear[:, row]
+        rows.append(reached | carried)
+        # From row to row it spreads to (r-1, c) and (r-1, c+1).
+        through = rows[-1] & clear[:, row]
+        reached = through | through << 1
+    right, left = (jnp.stack(rows[::-1], -1)[..., None] & _BITS) != 0
+    return right | left[:, ::-1]

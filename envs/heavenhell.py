@@ -77,13 +77,10 @@ class HeavenHell(PrivilegedEnvironment[HeavenHellState, HeavenHellParams]):
         #: The successor of every cell under every action, int16 [4n+2, 4].
         self.moves = _moves(n)
 
-    # gymnax compiles `step` and `reset` once per environment object that differs; two of equal
-    # size are the same environment.
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, HeavenHell) and other.n == self.n
-
-    def __hash__(self) -> int:
-        return hash((HeavenHell, self.n))
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Length of the corridors."""
+        return {"n": self.n}
 
     @property
     def default_params(self) -> HeavenHellParams:

@@ -1,5 +1,6 @@
 """Names to environments."""
 
+import pathlib
 import re
 from typing import Any
 
@@ -10,22 +11,24 @@ from envs.cassandra import read_pomdp
 from envs.cleaner import Cleaner
 from envs.environment import PrivilegedEnvironment
 from envs.finite import FinitePOMDP
-from envs.four_rooms import MemoryFourRooms
+from envs.four_rooms import COLOURS, MemoryFourRooms
 from envs.heavenhell import HeavenHell
+from envs.mazes import random_maze
 from envs.wrappers import Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
 KNOWN = (
     "carflag",
     "heavenhell-N (N >= 1; the paper's are 3 and 4)",
-    "cleaner",
-    "memory-four-rooms-7x7 (or another odd size)",
+    "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
+    "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "gymnax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
 )
 
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
-_FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)")
+_CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
+_FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
@@ -33,15 +36,20 @@ def make(name: str) -> tuple[PrivilegedEnvironment, Any]:
     """Return the environment called `name` and its default parameters.
 
     Args:
-      name: `carflag`; `heavenhell-N`; `cleaner`; `memory-four-rooms-7x7`, or of another odd size;
-        `pomdp:PATH`, a file in Cassandra's format, of which a `reset` ends the episode;
-        or `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
-        privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
-        (`gymnax:CartPole-v1:0,2` shows positions).
+      name: one of
+
+        * `carflag`; `heavenhell-N`;
+        * `cleaner`, in the paper's maze; `cleaner:FILE`, in the maze that a text file shows;
+          `cleaner:ROWSxCOLUMNS`, in a maze drawn at random for every episode, and
+          `cleaner:ROWSxCOLUMNS:SEED`, in one drawn once and for all;
+        * `memory-four-rooms-7x7`, or of another odd size; with `:blue,yellow` or other colours to
+          draw from;
+        * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
+          privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
+          (`gymnax:CartPole-v1:0,2` shows positions).
 
     Raises:
-      ValueError: when the name is unknown; the message lists the known ones. Or when the file
-        cannot be read.
+      ValueError: when the name is unknown, or names what cannot be; the message says what can.
     """
     env = _find(name)
     return env, env.default_params
@@ -52,16 +60,45 @@ def _find(name: str) -> PrivilegedEnvironment:
         return CarFlag()
     if match := _HEAVENHELL.fullmatch(name):
         return HeavenHell(int(match[1]))
-    if name == "cleaner":
-        return Cleaner()
+    if match := _CLEANER.fullmatch(name):
+        return _cleaner(*match.groups())
     if match := _FOUR_ROOMS.fullmatch(name):
-        return MemoryFourRooms(int(match[1]))
+        return _four_rooms(int(match[1]), match[3])
     if match := _GYMNAX.fullmatch(name):
-        if match[1] not in gymnax.registered_envs:
-            known = ", ".join(gymnax.registered_envs)
-            raise ValueError(f"gymnax has no environment {match[1]!r}; it has {known}")
-        observed = None if match[2] is None else tuple(map(int, match[2].split(",")))
-        return Privileged(gymnax.make(match[1])[0], observed)
+        return _gymnax(match[1], match[2])
     if name.startswith("pomdp:"):
         return FinitePOMDP(read_pomdp(name.removeprefix("pomdp:"), episodic=True))
     raise ValueError(f"unknown environment {name!r}; known are {', '.join(KNOWN)}")
+
+
+def _cleaner(
+    rows: str | None, columns: str | None, seed: str | None, file: str | None
+) -> PrivilegedEnvironment:
+    if rows is not None and columns is not None:
+        maze = random_maze(int(rows), int(columns), int(seed or 0))
+        return Cleaner(maze, redraw=seed is None)
+    if file is None:
+        return Cleaner()
+    try:
+        return Cleaner(pathlib.Path(file).read_text().split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read a maze from {file!r}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def _four_rooms(size: int, colours: str | None) -> PrivilegedEnvironment:
+    if colours is None:
+        return MemoryFourRooms(size)
+    unknown = set(colours.split(",")) - set(COLOURS)
+    if unknown:
+        raise ValueError(f"unknown colours {sorted(unknown)}; known are {', '.join(COLOURS)}")
+    return MemoryFourRooms(size, [COLOURS[colour] for colour in colours.split(",")])
+
+
+def _gymnax(name: str, observed: str | None) -> PrivilegedEnvironment:
+    if name not in gymnax.registered_envs:
+        known = ", ".join(gymnax.registered_envs)
+        raise ValueError(f"gymnax has no environment {name!r}; it has {known}")
+    entries = None if observed is None else tuple(map(int, observed.split(",")))
+    return Privileged(gymnax.make(name)[0], entries)

@@ -1,10 +1,11 @@
 """Measure throughput, and write what was measured with the hardware's name."""
 
+import copy
+import dataclasses
+import functools
 import json
 import pathlib
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +13,11 @@ import tyro
 
 import cli
 import envs as environments
+import presets
+from adqn_jax import Config, make_trainer
+from adqn_jax.buffer import min_capacity, nbytes
 from folder import versions
+from timing import Runs, best_seconds
 
 PAPER = ("heavenhell-3", "heavenhell-4", "carflag", "cleaner", "memory-four-rooms-7x7")
 
@@ -39,8 +44,7 @@ def envs(
         rates[name] = {n: _steps_per_second(name, n, seconds) for n in copies}
         print(f"{name:>24}" + "".join(f"{rate:>14,.0f}" for rate in rates[name].values()))
     if json_file is not None:
-        results = {"steps_per_second": rates, "made_with": versions()}
-        json_file.write_text(json.dumps(results, indent=2) + "\n")
+        _write(json_file, {"steps_per_second": rates})
 
 
 def _steps_per_second(name: str, copies: int, seconds: float) -> float:
@@ -65,24 +69,82 @@ def _steps_per_second(name: str, copies: int, seconds: float) -> float:
     state = jax.vmap(env.reset, (0, None))(keys, params)[1]
     num_steps = max(8, 65_536 // copies)
     run = jax.jit(lambda state, key: steps(state, key, num_steps))
-    return copies * num_steps / _best_seconds(lambda: run(state, jax.random.key(1)), seconds)
+    best = best_seconds({name: lambda: run(state, jax.random.key(1))}, seconds)
+    return copies * num_steps / best[name]
 
 
-def _best_seconds(function: Callable[[], Any], seconds: float) -> float:
-    """Time a compiled function: the best of at least three calls."""
-    jax.block_until_ready(function())
-    best, begin, calls = float("inf"), time.perf_counter(), 0
-    while calls < 3 or time.perf_counter() - begin < seconds:
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        best = min(best, time.perf_counter() - start)
-        calls += 1
-    return best
+def replay(
+    names: tuple[str, ...] = PAPER,
+    algo: str = "adqn-vr",
+    preset: str = "fast",
+    seconds: float = 2.0,
+    json_file: pathlib.Path | None = None,
+) -> None:
+    """Measure what it costs to derive observations when sampling, instead of storing them.
+
+    Args:
+      names: environments, as `run.py --env` takes them.
+      algo: algorithm, whose gradient step is the yardstick.
+      preset: settings of the networks and of the rows.
+      seconds: least time that a measurement takes.
+      json_file: where to write the results, too.
+    """
+    head = ("bytes/timestep", "if stored", "us/row", "if stored", "share of a gradient step")
+    print(f"{'':>24}" + "".join(f"{title:>26}" for title in head))
+    results = {}
+    for name in names:
+        results[name] = _replay_costs(name, presets.preset(preset, name, algo), seconds)
+        print(f"{name:>24}" + "".join(f"{value:>26.4g}" for value in results[name].values()))
+    if json_file is not None:
+        _write(json_file, {"replay": results})
+
+
+def _replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
+    env, params = environments.make(name)
+    stores = copy.copy(env)
+    stores.observes_deterministically = False
+    runs: Runs = {}
+    sizes = {}
+    for way, chosen in (("derived", env), ("stored", stores)):
+        trainer = make_trainer(_with_small_buffer(config, params), chosen, params)
+        state = jax.jit(trainer.init)(jax.random.key(0))
+        slots = trainer.plan.capacity * trainer.plan.num_envs
+        sizes[way] = nbytes(state.buffer) / slots
+        rows = jax.jit(lambda s, t=trainer: t.codec.decode(t.buffer.sample(s.buffer, s.key)))
+        runs[way] = functools.partial(rows, state)
+    update = jax.jit(
+        lambda s, rows: trainer.update(config.hyper, s.params, s.target_params, s.opt_state, rows)
+    )
+    runs["update"] = functools.partial(update, state, runs["stored"]())
+    best = best_seconds(runs, seconds)
+    per_row = {way: 1e6 * best[way] / config.train.batch_rows for way in ("derived", "stored")}
+    return {
+        "bytes_derived": sizes["derived"],
+        "bytes_stored": sizes["stored"],
+        "us_per_row_derived": per_row["derived"],
+        "us_per_row_stored": per_row["stored"],
+        "extra_share_of_update": (best["derived"] - best["stored"]) / best["update"],
+    }
+
+
+def _with_small_buffer(config: Config, env_params: Any) -> Config:
+    """Hold as little as rows can be drawn from."""
+    longest = int(env_params.max_steps_in_episode)
+    timesteps = config.train.num_envs * min_capacity(config.train.row_length or longest, longest)
+    train = dataclasses.replace(
+        config.train, buffer_timesteps=timesteps, warmup_timesteps=timesteps
+    )
+    return dataclasses.replace(config, train=train)
+
+
+def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
+    path.write_text(json.dumps(results | {"made_with": versions()}, indent=2) + "\n")
 
 
 def main() -> None:
     """Choose what to measure."""
-    tyro.extras.subcommand_cli_from_dict({"envs": envs}, args=sys.argv[1:], description=__doc__)
+    jobs: dict[str, Any] = {"envs": envs, "replay": replay}
+    tyro.extras.subcommand_cli_from_dict(jobs, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":

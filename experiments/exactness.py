@@ -57,8 +57,11 @@ def compare_policy(path: pathlib.Path, *, epsilon: float, streams: int, seed: in
     if not path.is_file():
         raise ValueError(f"{path} is no file: name <run>/policy/seed-000.npz")
     params, metadata = load_params(path)
-    env, env_params = envs.make(metadata["env"])
-    config = _config(metadata)
+    try:
+        env_name, config = metadata["env"], _config(metadata)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not say how its policy was trained") from error
+    env, env_params = envs.make(env_name)
     model = exact_model(env, config.hyper.discount)
     histories = belief_graph(model)
     compare = make_comparison(
@@ -133,9 +136,10 @@ def main(
     if not 0.0 <= epsilon <= 1.0 or streams < 1:
         raise ValueError("epsilon must be at least 0 and at most 1, and streams at least 1")
     names = [field.name for field in dataclasses.fields(Comparison)]
-    print("".join(f"{name:>11}" for name in names) + "  policy")
-    for path in policies:
+    for number, path in enumerate(policies):
         row = compare_policy(path, epsilon=epsilon, streams=streams, seed=seed)
+        if number == 0:
+            print("".join(f"{name:>11}" for name in names) + "  policy")
         print("".join(f"{getattr(row, name):11.4f}" for name in names) + f"  {path}", flush=True)
 
 

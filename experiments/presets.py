@@ -46,7 +46,8 @@ _FAST = Config(
 
 _BASES = {"fast": _FAST, "paper": _PAPER}
 
-#: What a preset changes for an environment: part of the configuration -> field -> value.
+#: What a preset changes for an environment, whatever follows a colon in its name: part of the
+#: configuration -> field -> value.
 _CHANGES: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
     ("fast", "heavenhell-3"): {
         "train": {
@@ -79,7 +80,7 @@ def preset(name: str, env: str, algo: str) -> Config:
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
     config = dataclasses.replace(_BASES[name], algorithm=algo)
-    for part, changes in _CHANGES.get((name, env), {}).items():
+    for part, changes in _CHANGES.get((name, env.split(":")[0]), {}).items():
         changed = dataclasses.replace(getattr(config, part), **changes)
         config = dataclasses.replace(config, **{part: changed})
     return config

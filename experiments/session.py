@@ -51,7 +51,8 @@ def train(
     """
     env, env_params = envs.make(env_name)
     trainer = make_trainer(config, env, env_params)
-    run = {"env": env_name, "seeds": num_seeds, "seed": seed, **dataclasses.asdict(config)}
+    run = {"env": env_name, "env_settings": env.settings, "seeds": num_seeds, "seed": seed}
+    run |= dataclasses.asdict(config)
     if not dry_run:
         claim(folder, run, overwrite=overwrite, resume=resume)
     _describe(env_name, num_seeds, trainer)

@@ -14,7 +14,13 @@ from envs.cleaner import Cleaner
 from envs.heavenhell import HeavenHell
 from settings import small
 
-BUDGET = {"heavenhell-3": 16, "carflag": 40, "memory-four-rooms-7x7": 64, "cleaner": 200}
+BUDGET = {
+    "heavenhell-3": 16,
+    "carflag": 40,
+    "memory-four-rooms-7x7": 64,
+    "cleaner": 200,
+    "cleaner:13x13": 200,
+}
 
 
 @pytest.mark.parametrize("name", BUDGET)

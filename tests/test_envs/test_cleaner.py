@@ -1,10 +1,13 @@
 """Cleaner's mazes, and what its recordings do not show."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
-from envs import Cleaner
+from envs import Cleaner, draw_maze, random_maze
 from envs.cleaner import MAZE
 
 
@@ -68,3 +71,62 @@ def test_bad_mazes(maze: tuple[str, ...], message: str) -> None:
     """One sentence says what is wrong."""
     with pytest.raises(ValueError, match=message):
         Cleaner(maze)
+
+
+def test_drawn_mazes_are_spanning_trees() -> None:
+    """Every draw is enclosed and connected, has as many tiles as a tree, and no wall is special."""
+    keys = jax.random.split(jax.random.key(0), 600)
+    mazes = np.asarray(jax.jit(jax.vmap(lambda key: draw_maze(key, 7, 9)))(keys))
+    for free in mazes:
+        Cleaner(["".join(".#"[not tile] for tile in row) for row in free])
+    assert (mazes.sum((1, 2)) == 12 + 11).all()  # 3 x 4 tiles and the openings between them
+    # The law does not change under a reflection of the grid.
+    opened = mazes.sum(0)
+    for one, other in ((opened, opened[::-1]), (opened, opened[:, ::-1])):
+        for a, b in zip(one.ravel(), other.ravel(), strict=True):
+            assert stats.fisher_exact([[a, 600 - a], [b, 600 - b]]).pvalue > 1e-4
+    assert len({maze.tobytes() for maze in mazes}) > 400
+
+
+def test_smallest_drawn_maze() -> None:
+    """One tile; nothing to draw."""
+    assert random_maze(3, 3, 0) == ("###", "#.#", "###")
+
+
+def test_redrawn_maze_of_an_episode() -> None:
+    """Episodes differ, an episode keeps its maze, and every derived view of it agrees."""
+    env = Cleaner(random_maze(7, 7, 0), redraw=True)
+    params = dataclasses.replace(env.default_params, max_steps_in_episode=20)
+
+    @jax.jit
+    @jax.vmap
+    def play(key: jax.Array) -> tuple:
+        _, state = env.reset_env(key, params)
+
+        def body(state, key):
+            action = env.action_space(params).sample(key)
+            observation, state, *_ = env.step_env(key, state, action, params)
+            privileged = env.privileged_state(state, params)
+            return state, (observation, env.free_tiles(state), privileged, state.agents)
+
+        return jax.lax.scan(body, state, jax.random.split(key, 20))[1]
+
+    observation, free, privileged, agents = map(
+        np.asarray, play(jax.random.split(jax.random.key(1), 16))
+    )
+    assert len({maze.tobytes() for maze in free[:, 0]}) > 8
+    assert (free == free[:, :1]).all()
+    channels = privileged.reshape(16, 20, 7, 7, 5)
+    np.testing.assert_array_equal(channels[..., 1] == 0, free)
+    for episode, step, agent in np.ndindex(16, 20, 2):
+        row, column = agents[episode, step, agent]
+        assert free[episode, step, row, column]
+        around = free[episode, step, row - 1 : row + 2, column - 1 : column + 2]
+        view = observation[episode, step].reshape(2, 3, 3, 3)[agent]
+        np.testing.assert_array_equal(view.any(-1), around)
+
+
+def test_even_random_maze() -> None:
+    """One sentence says what is wrong."""
+    with pytest.raises(ValueError, match="odd sizes of at least 3, got 6 x 7"):
+        random_maze(6, 7, 0)

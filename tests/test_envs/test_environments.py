@@ -1,5 +1,6 @@
 """Environments keep gymnax's contract and their own; wrapper and registry."""
 
+import pathlib
 from typing import Any
 
 import gymnax
@@ -12,7 +13,15 @@ from gymnax.environments import spaces
 import envs
 from envs.heavenhell import EAST, NORTH, SOUTH, WEST
 
-NAMES = ("carflag", "heavenhell-1", "heavenhell-3", "gymnax:CartPole-v1:0,2")
+NAMES = (
+    "carflag",
+    "heavenhell-1",
+    "heavenhell-3",
+    "cleaner",
+    "cleaner:5x7",
+    "memory-four-rooms-5x5:red,blue",
+    "gymnax:CartPole-v1:0,2",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,12 +50,23 @@ def test_gymnax_contract(name: str) -> None:
     assert over.sum() >= 2
     np.testing.assert_array_equal(time == 0, over)
     assert np.isfinite(reward).all()
-    assert jax.vmap(env.observation_space(params).contains)(observation).all()
-    assert jax.vmap(env.observation_space(params).contains)(final).all()
-    assert jax.vmap(env.privileged_state_space(params).contains)(privileged).all()
+    assert_contained(env.observation_space(params), observation)
+    assert_contained(env.observation_space(params), final)
+    assert_contained(env.privileged_state_space(params), privileged)
 
 
-@pytest.mark.parametrize("name", ["carflag", "heavenhell-2"])
+def assert_contained(space: spaces.Space, batch: Any) -> None:
+    """Check a batch of elements; gymnax's own check of a Dict takes no dicts."""
+    if isinstance(space, spaces.Dict):
+        assert set(space.spaces) == set(batch)
+        for name, entry in space.spaces.items():
+            assert_contained(entry, batch[name])
+    else:
+        assert batch.shape[1:] == space.shape
+        assert jax.vmap(space.contains)(batch).all()
+
+
+@pytest.mark.parametrize("name", NAMES[:-1])
 def test_observing_again_gives_the_same(name: str) -> None:
     """What a replay buffer derives from a state is what the agent saw."""
     env, params = envs.make(name)
@@ -132,6 +152,7 @@ def test_wrapper_hides_and_names() -> None:
     ("make", "message"),
     [
         (lambda: envs.make("carflags"), "known are carflag, heavenhell-N"),
+        (lambda: envs.make("cleaner:5x"), "cannot read a maze from '5x'"),
         (lambda: envs.make("heavenhell-0"), "heavenhell-0: corridors have 1 to 8000 cells"),
         (lambda: envs.make("gymnax:Nothing"), "gymnax has no environment 'Nothing'; it has Cart"),
         (lambda: envs.make("gymnax:CartPole-v1:4"), "entries 0..3 of CartPole-v1"),
@@ -146,3 +167,18 @@ def test_bad_input(make: Any, message: str) -> None:
     """What is wrong is said in one sentence."""
     with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(".", r"\.")):
         make()
+
+
+def test_mazes_and_colours_by_name(tmp_path: pathlib.Path) -> None:
+    """A maze from a file, drawn once, and drawn anew; colours by name; equal names, equal envs."""
+    file = tmp_path / "maze.txt"
+    file.write_text("#####\n#...#\n#####\n")
+    assert envs.make(f"cleaner:{file}")[0] == envs.Cleaner(("#####", "#...#", "#####"))
+    assert envs.make("cleaner:7x9:5")[0] == envs.Cleaner(envs.random_maze(7, 9, 5))
+    assert envs.make("cleaner:7x9:5")[0] != envs.make("cleaner:7x9:6")[0]
+    redrawn = envs.make("cleaner:7x9")[0].settings
+    assert (redrawn["redraw"], len(redrawn["maze"]), len(redrawn["maze"][0])) == (True, 7, 9)
+    assert envs.make("memory-four-rooms-7x7:yellow,red")[0] == envs.MemoryFourRooms(7, (4, 1))
+    file.write_text("####\n#..#\n####\n")
+    with pytest.raises(ValueError, match=r"maze.txt: a maze has odd sizes, this one is 3 x 4"):
+        envs.make(f"cleaner:{file}")

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from envs import MemoryFourRooms
+from envs.four_rooms import _visible
 
 SAMPLES = 20_000
 
@@ -44,11 +45,10 @@ def test_objects_are_on_distinct_floor_cells(
     env, state = resets
     cells = np.column_stack([state["agent"], state["beacon"], state["exits"]])
     assert (np.diff(np.sort(cells, axis=1), axis=1) > 0).all()
-    walls = env._walls.ravel().copy()
-    rooms = np.flatnonzero(~walls)
+    rooms = env._room_cells
     doors = env._door_cells[np.arange(4), state["doors"]]
     on_door = (cells[:, :, None] == doors[:, None]).any(-1)
-    assert (on_door | ~walls[cells]).all()
+    assert (on_door | np.isin(cells, rooms)).all()
     for column in range(4):
         inside = cells[:, column][~on_door[:, column]]
         assert set(inside) == set(rooms)
@@ -62,10 +62,30 @@ def test_independence_of_heading_and_place(
 ) -> None:
     """Heading and cell do not depend on each other."""
     _, state = resets
-    rooms = np.isin(state["agent"], np.flatnonzero(~resets[0]._walls.ravel()))
+    rooms = np.isin(state["agent"], resets[0]._room_cells)
     table = np.zeros((49, 4))
     np.add.at(table, (state["agent"][rooms], state["heading"][rooms]), 1)
     assert stats.chi2_contingency(table[table.sum(1) > 0]).pvalue > 1e-3
+
+
+def test_what_is_visible() -> None:
+    """Random views, flooded cell by cell in a queue."""
+    rng = np.random.default_rng(0)
+    opaque = rng.random((200, 7, 7)) < rng.uniform(0.1, 0.7, (200, 1, 1))
+    got = np.asarray(jax.vmap(_visible)(opaque))
+    for walls, seen in zip(opaque, got, strict=True):
+        expected = np.zeros((7, 7), bool)
+        for side in (-1, 1):
+            reached, todo = {(6, 3)}, [(6, 3)]
+            while todo:
+                row, column = todo.pop()
+                spread = [(row - 1, column), (row, column + side), (row - 1, column + side)]
+                for cell in spread if not walls[row, column] else []:
+                    if cell[0] >= 0 and 0 <= cell[1] < 7 and cell not in reached:
+                        reached.add(cell)
+                        todo.append(cell)
+            expected[tuple(np.array(sorted(reached)).T)] = True
+        np.testing.assert_array_equal(seen, expected)
 
 
 @pytest.mark.parametrize(("size", "colours"), [(5, (3, 4)), (9, (1, 2, 3, 4)), (15, (3, 4))])
@@ -102,9 +122,10 @@ def test_sizes_and_colours(size: int, colours: tuple[int, ...]) -> None:
     [
         (8, (1, 2), "odd size from 5 to 15, got 8"),
         (3, (1, 2), "odd size from 5 to 15, got 3"),
-        (7, (1,), "at least two different colours"),
-        (7, (1, 1), "at least two different colours"),
-        (7, (1, 5), "at least two different colours"),
+        (7, (1,), "two or more different colours"),
+        (7, (1, 1), "two or more different colours"),
+        (7, (1, 1, 2), "two or more different colours"),
+        (7, (1, 5), "two or more different colours"),
     ],
 )
 def test_bad_parameters(size: int, colours: tuple[int, ...], message: str) -> None:

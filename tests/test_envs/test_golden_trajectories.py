@@ -42,6 +42,7 @@ def cleaner_state(state: np.ndarray, env: Any) -> CleanerState:
     agents = [np.argwhere(channels[..., a])[:, 1:] for a in (3, 4)]
     return CleanerState(
         dirty=jnp.packbits(jnp.asarray(channels[..., 2].reshape(len(state), -1)), axis=1),
+        free=None,
         agents=jnp.asarray(np.stack(agents, 1), jnp.int8),
         time=jnp.zeros(len(state), jnp.int32),
     )

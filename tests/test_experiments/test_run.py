@@ -14,6 +14,7 @@ import pytest
 import cli
 import run
 from adqn_jax import ALGORITHMS, load_params
+from episode import load_policy
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS = ("--row-length", "20")  # for environments with longer episodes
@@ -60,9 +61,11 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
     assert config["run"]["algorithm"] == algo
     assert {"jax", "commit", "device"} <= set(config["made_with"])
     assert matplotlib.image.imread(folder / "curve.png").std() > 0
-    params, metadata = load_params(folder / "policy" / "seed-002.npz")
+    policy = folder / "policy" / "seed-002.npz"
+    params, metadata = load_params(policy)
     assert set(params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
     assert metadata["env"] == env
+    assert load_policy(policy)[1] == env, "whole, and fit to act"
     for words in ("final greedy return", "compiling", "training", "timesteps"):
         assert words in done.stdout
     assert "it/s" not in done.stderr, "progress bars are for terminals"
@@ -146,6 +149,11 @@ def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
     ("words", "message"),
     [
         ("--env nothing", "unknown environment 'nothing'; known are carflag"),
+        ("--env cleaner:6x7", "odd sizes of at least 3, got 6 x 7"),
+        ("--env cleaner:nowhere.txt", "cannot read a maze from 'nowhere.txt'"),
+        ("--env memory-four-rooms-7x7:blue", "two or more different colours"),
+        ("--env memory-four-rooms-7x7:blue,pink", "unknown colours ['pink']; known are red"),
+        ("--env memory-four-rooms-8x8", "odd size from 5 to 15, got 8"),
         ("--algo sarsa", "unknown algorithm 'sarsa'; known are dqn, adqn"),
         ("--preset slow", "unknown preset 'slow'; known are fast, paper"),
         ("--sedes 3", "--sedes"),
@@ -210,3 +218,13 @@ def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
     rates = json.loads((tmp_path / "rates.json").read_text())["steps_per_second"]
     assert set(rates) == {"carflag", "cleaner"}
     assert all(rate["2"] > 0 for rate in rates.values())
+
+
+def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
+    """Derived observations take fewer bytes; every time is positive."""
+    words = ("replay", "--names", "heavenhell-1", "--seconds", "0.01")
+    done = call("benchmark.py", *words, "--json-file", "replay.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    costs = json.loads((tmp_path / "replay.json").read_text())["replay"]["heavenhell-1"]
+    assert costs["bytes_derived"] < costs["bytes_stored"]
+    assert min(costs["us_per_row_derived"], costs["us_per_row_stored"]) > 0

@@ -112,5 +112,8 @@ def test_saved_policies(tmp_path: pathlib.Path) -> None:
     assert found.q_error > 10, "the values of Tiger, at discount 0.5, are those of -100 and 10"
     with pytest.raises(ValueError, match=r"is no finite POMDP: heavenhell-N and pomdp:PATH are"):
         exactness.compare_policy(tmp_path / "carflag.npz", **options)
+    save_params(tmp_path / "bare.npz", params, {"env": "heavenhell-2"})
+    with pytest.raises(ValueError, match="does not say how its policy was trained"):
+        exactness.compare_policy(tmp_path / "bare.npz", **options)
     with pytest.raises(ValueError, match="is no file"):
         exactness.compare_policy(tmp_path / "none.npz", **options)

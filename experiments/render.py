@@ -1,0 +1,118 @@
+"""Draw an episode: the true state beside what the agent sees, and what it thinks its actions are
+worth.
+
+Writes <to>.png, a few moments of the episode, and <to>.gif, all of it.
+"""
+
+import io
+import pathlib
+import sys
+
+import numpy as np
+import tyro
+from PIL import Image
+
+import cli
+import envs
+from drawing import picture_of
+from episode import load_policy
+from scene import film, make_scene, strip
+
+_GIF_COLOURS = 64
+
+
+def gif(images: list[Image.Image], fps: float) -> bytes:
+    """Encode frames in a few colours, common to all; the last one stays for a second and a half."""
+    palette = _palette(images[:: len(images) // 16 + 1])
+    few = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    durations = [round(1000 / fps)] * (len(few) - 1) + [1500]
+    file = io.BytesIO()
+    few[0].save(
+        file, "GIF", save_all=True, append_images=few[1:], duration=durations, loop=0, optimize=True
+    )
+    return file.getvalue()
+
+
+def _palette(images: list[Image.Image]) -> Image.Image:
+    """Keep the most frequent colours: flat ones stay as they are, edges become coarser."""
+    pixels = np.concatenate([np.asarray(image).reshape(-1, 3) for image in images])
+    codes, counts = np.unique(pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1), return_counts=True)
+    codes = codes[np.argsort(-counts, kind="stable")[:_GIF_COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).ravel().tolist())
+    return palette
+
+
+def render(
+    env: str | None = None,
+    policy: pathlib.Path | None = None,
+    seed: int = 0,
+    epsilon: float | None = None,
+    to: pathlib.Path | None = None,
+    frames: int = 4,
+    steps: tuple[int, ...] = (),
+    fps: float = 6.0,
+) -> None:
+    """Draw an episode.
+
+    Args:
+      env: environment: carflag, heavenhell-N, cleaner or memory-four-rooms-7x7; by default the one
+        that the policy was trained on.
+      policy: a trained seed, <run>/policy/seed-NNN.npz; without one, actions are random.
+      seed: of the episode; the same seed gives the same episode.
+      epsilon: probability of a random action; 0 by default, and only with a policy.
+      to: the two files without their endings, or a folder that exists, for <folder>/<env>.png and
+        .gif; by default <env>.png and .gif here.
+      frames: moments in the PNG, evenly spaced over the episode.
+      steps: steps in the PNG, in the place of evenly spaced ones.
+      fps: frames per second of the GIF.
+    """
+    if env is None and policy is None:
+        raise ValueError("say what to draw: --env, for random actions, or --policy")
+    if policy is None and epsilon is not None:
+        raise ValueError("--epsilon needs a --policy: without one all actions are random")
+    if frames < 2 or not 0 < fps <= 50:
+        raise ValueError(
+            f"frames must be at least 2 and fps more than 0 and at most 50, got {frames} and {fps}"
+        )
+    if not 0 <= seed < 2**32 or not 0 <= (epsilon or 0.0) <= 1:
+        raise ValueError(
+            f"seed must be from 0 to 2^32 - 1 and epsilon from 0 to 1, got {seed} and {epsilon}"
+        )
+    if env is not None:
+        picture_of(*envs.make(env))
+    trained, name = load_policy(policy, env) if policy else (None, str(env))
+    scene = make_scene(*envs.make(name), trained, seed, epsilon or 0.0)
+    shown = _shown(steps, frames, scene.recording.length)
+    png, film_gif = io.BytesIO(), gif(film(scene), fps)
+    strip(scene, shown).save(png, "PNG", optimize=True)
+    for path, content in zip(_paths(to, name), (png.getvalue(), film_gif), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        print(f"wrote {path}, {len(content) / 1000:,.0f} kB")
+
+
+def _shown(steps: tuple[int, ...], frames: int, length: int) -> list[int]:
+    """Return the steps to show: those asked for, or `frames` of them, first and last among them."""
+    if any(not 0 <= step <= length for step in steps):
+        raise ValueError(f"steps must be from 0 to {length} in this episode, got {steps}")
+    spaced = np.linspace(0, length, frames).round().astype(int)
+    return sorted(set(steps or spaced.tolist()))
+
+
+def _paths(to: pathlib.Path | None, env_name: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """Return the files to write."""
+    by_name = env_name.replace(":", "_").replace("/", "_")
+    if to is None or to.is_dir():
+        to = (to or pathlib.Path()) / by_name
+    stem = to.with_suffix("") if to.suffix in (".png", ".gif") else to
+    return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".gif")
+
+
+def main() -> None:
+    """Draw."""
+    tyro.cli(render, args=sys.argv[1:], description=__doc__)
+
+
+if __name__ == "__main__":
+    cli.run(main)
