@@ -74,7 +74,8 @@ class HeavenHell(PrivilegedEnvironment[HeavenHellState, HeavenHellParams]):
         if not 1 <= n <= _LONGEST:
             raise ValueError(f"heavenhell-{n}: corridors have 1 to {_LONGEST} cells")
         self.n = n
-        self._moves = _moves(n)
+        #: The successor of every cell under every action, int16 [4n+2, 4].
+        self.moves = _moves(n)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class HeavenHell(PrivilegedEnvironment[HeavenHellState, HeavenHellParams]):
         terminated = at_west | at_east
         success = (at_west & (state.side == 0)) | (at_east & (state.side == 1))
         reward = jnp.where(terminated, jnp.where(success, 1.0, -1.0), 0.0)
-        moved = jnp.asarray(self._moves)[state.cell, jnp.asarray(action)]
+        moved = jnp.asarray(self.moves)[state.cell, jnp.asarray(action)]
         cell = jnp.where(terminated, state.cell, moved)
         state = dataclasses.replace(state, cell=cell, time=state.time + 1)
         return self.get_obs(state, params), state, reward, terminated, {"success": success}

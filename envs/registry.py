@@ -7,8 +7,10 @@ from typing import Any
 import gymnax
 
 from envs.carflag import CarFlag
+from envs.cassandra import read_pomdp
 from envs.cleaner import Cleaner
 from envs.environment import PrivilegedEnvironment
+from envs.finite import FinitePOMDP
 from envs.four_rooms import COLOURS, MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.mazes import random_maze
@@ -21,6 +23,7 @@ KNOWN = (
     "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "gymnax:NAME[:I,J,...]",
+    "pomdp:PATH (a .pomdp file)",
 )
 
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
@@ -63,6 +66,8 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _four_rooms(int(match[1]), match[3])
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
+    if name.startswith("pomdp:"):
+        return FinitePOMDP(read_pomdp(name.removeprefix("pomdp:"), episodic=True))
     raise ValueError(f"unknown environment {name!r}; known are {', '.join(KNOWN)}")
 
 

@@ -26,7 +26,8 @@ class Choice:
     """Environment: carflag; heavenhell-N; cleaner, or cleaner:FILE (a maze as text),
     cleaner:ROWSxCOLUMNS (a random maze for every episode), cleaner:ROWSxCOLUMNS:SEED (one random
     maze); memory-four-rooms-7x7, or memory-four-rooms-7x7:blue,yellow (colours to draw from);
-    gymnax:NAME[:I,J,...] (the agent sees the entries I, J, ... of the flat observation)."""
+    gymnax:NAME[:I,J,...] (the agent sees the entries I, J, ... of the flat observation); pomdp:PATH
+    (a .pomdp file, of which a `reset` ends the episode)."""
     algo: str = "adqn-vr"
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
