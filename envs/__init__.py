@@ -10,15 +10,17 @@ from envs.environment import PrivilegedEnvironment
 from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.mazes import draw_maze, random_maze
-from envs.registry import KNOWN, make
-from envs.wrappers import Privileged
+from envs.registry import KNOWN, Observe, make
+from envs.wrappers import FullyObserved, Privileged
 
 __all__ = [
     "KNOWN",
     "CarFlag",
     "Cleaner",
+    "FullyObserved",
     "HeavenHell",
     "MemoryFourRooms",
+    "Observe",
     "Privileged",
     "PrivilegedEnvironment",
     "draw_maze",

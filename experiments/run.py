@@ -31,6 +31,8 @@ class Choice:
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
     """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
+    observe: envs.Observe = "observation"
+    """What the agent sees: its observations, or, for an upper bound, the privileged state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Args(Choice):
     """Root of the random keys; seed i of a run draws from fold_in(key(seed), i)."""
     out: pathlib.Path = pathlib.Path("runs")
     """Folder of all runs."""
-    name: str = "default"
-    """Name of this run's folder, <out>/<env>/<algo>/<name>."""
+    name: str | None = None
+    """Name of this run's folder, <out>/<env>/<algo>/<name>; unless given, `default`, or, of a run
+    that shows a bound, `memoryless` (--history none), `state` (--observe state) or both."""
     overwrite: bool = False
     """Delete what the run's folder holds, and start anew."""
     resume: bool = False
@@ -65,7 +68,7 @@ def parse(argv: list[str]) -> Args:
     choice, _ = tyro.cli(Choice, args=without_help, return_unknown_args=True)
     if choice.algo not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {choice.algo!r}; known are {', '.join(ALGORITHMS)}")
-    envs.make(choice.env)
+    envs.make(choice.env, choice.observe)
     config = presets.preset(choice.preset, choice.env, choice.algo)
     default = Args(
         **dataclasses.asdict(choice),
@@ -91,6 +94,13 @@ def parse(argv: list[str]) -> Args:
     return args
 
 
+def folder_of(args: Args) -> pathlib.Path:
+    """Return the run's folder."""
+    bounds = {"memoryless": args.network.history == "none", "state": args.observe == "state"}
+    name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
+    return args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / name
+
+
 def main() -> None:
     """Train."""
     args = parse(sys.argv[1:])
@@ -104,9 +114,10 @@ def main() -> None:
     session.train(
         config,
         env_name=args.env,
+        observe=args.observe,
         num_seeds=args.seeds,
         seed=args.seed,
-        folder=args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / args.name,
+        folder=folder_of(args),
         overwrite=args.overwrite,
         resume=args.resume,
         dry_run=args.dry_run,

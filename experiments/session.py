@@ -12,11 +12,10 @@ import tqdm
 
 import envs
 import plot
-from adqn_jax import Config, SeedRunner, Trainer, make_trainer
+from adqn_jax import Config, SeedRunner, Trainer, make_policy, make_trainer, save_policy
 from adqn_jax.checkpoint import Checkpoints
-from adqn_jax.policy import save_params
 from adqn_jax.types import TrainState
-from folder import begin, claim
+from folder import begin, claim, versions
 from memory import Memory
 from records import Records
 
@@ -40,8 +39,8 @@ class Session:
 
 
 def train(
-    config: Config, *, env_name: str, num_seeds: int, seed: int, folder: pathlib.Path,
-    overwrite: bool, resume: bool, dry_run: bool, checkpoint_minutes: float,
+    config: Config, *, env_name: str, observe: envs.Observe, num_seeds: int, seed: int,
+    folder: pathlib.Path, overwrite: bool, resume: bool, dry_run: bool, checkpoint_minutes: float,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 
@@ -49,10 +48,9 @@ def train(
       ValueError: when the configuration cannot be run, or does not match what is resumed.
       FileExistsError: when the folder holds a run, and neither flag says what to do with it.
     """
-    env, env_params = envs.make(env_name)
+    env, env_params = envs.make(env_name, observe)
     trainer = make_trainer(config, env, env_params)
-    run = {"env": env_name, "env_settings": env.settings, "seeds": num_seeds, "seed": seed}
-    run |= dataclasses.asdict(config)
+    run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
     if not dry_run:
         claim(folder, run, overwrite=overwrite, resume=resume)
     _describe(env_name, num_seeds, trainer)
@@ -70,6 +68,15 @@ def train(
     session = _start(runner, folder, seed, resume=resume)
     _loop(session, checkpoint_minutes * 60.0)
     _finish(session, run)
+
+
+def record(
+    config: Config, *, env_name: str, observe: envs.Observe, num_seeds: int, seed: int
+) -> dict[str, Any]:
+    """Return what decides a run's numbers, as config.json keeps it."""
+    env, _ = envs.make(env_name, observe)
+    run = {"env": env_name, "env_settings": env.settings, "observe": observe}
+    return run | {"seeds": num_seeds, "seed": seed} | dataclasses.asdict(config)
 
 
 def _describe(env_name: str, num_seeds: int, trainer: Trainer) -> None:
@@ -132,13 +139,17 @@ def save(session: Session) -> None:
 
 def _finish(session: Session, run: dict[str, Any]) -> None:
     save(session)
-    online = session.trainer.config.train.eval_params == "online"
-    params = jax.device_get(session.states.params if online else session.states.target_params)
+    trainer = session.trainer
+    params = jax.device_get(trainer.acting_params(session.states))
     policies = session.folder / "policy"
     policies.mkdir(exist_ok=True)
+    about = {name: run[name] for name in ("env", "env_settings", "observe", "seeds", "seed")}
+    about["made_with"] = versions()
     for seed in range(session.runner.num_seeds):
         of_seed = jax.tree.map(lambda x, seed=seed: x[seed], params)
-        save_params(policies / f"seed-{seed:03d}.npz", of_seed, {"seed_index": seed, **run})
+        about["seed_index"] = seed
+        policy = make_policy(trainer.config, trainer.env, trainer.env_params, of_seed, about)
+        save_policy(policies / f"seed-{seed:03d}.npz", policy)
     with contextlib.closing(session.checkpoints):
         plot.curve(session.folder)
     _report(session)
