@@ -128,20 +128,6 @@ def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     assert not list((tmp_path / "runs" / "carflag" / "adqn-vr" / "default").iterdir())
 
 
-def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
-    """plot.py puts runs into one picture."""
-    for algo, seed in (("a", 0), ("b", 1)):
-        folder = tmp_path / "carflag" / algo / "x"
-        folder.mkdir(parents=True)
-        returns = np.random.default_rng(seed).normal(size=(4, 3))
-        lines = ["seed,timesteps,eval_return"]
-        lines += [f"{s},{t},{returns[t, s]}" for t in range(4) for s in range(3)]
-        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-    done = call("plot.py", "carflag/a/x", "carflag/b/x", "--to", "both.png", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert matplotlib.image.imread(tmp_path / "both.png").std() > 0
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
