@@ -94,6 +94,17 @@ def parse(argv: list[str]) -> Args:
     return args
 
 
+def config_of(args: Args) -> Config:
+    """Return the run's configuration."""
+    return Config(
+        algorithm=args.algo,
+        hyper=args.hyper,
+        network=args.network,
+        loss=args.loss,
+        train=args.train,
+    )
+
+
 def folder_of(args: Args) -> pathlib.Path:
     """Return the run's folder."""
     bounds = {"memoryless": args.network.history == "none", "state": args.observe == "state"}
@@ -104,15 +115,8 @@ def folder_of(args: Args) -> pathlib.Path:
 def main() -> None:
     """Train."""
     args = parse(sys.argv[1:])
-    config = Config(
-        algorithm=args.algo,
-        hyper=args.hyper,
-        network=args.network,
-        loss=args.loss,
-        train=args.train,
-    )
     session.train(
-        config,
+        config_of(args),
         env_name=args.env,
         observe=args.observe,
         num_seeds=args.seeds,
