@@ -64,11 +64,13 @@ def draw(
     else:
         figure, row = _row(len(panels))
         of_panel = _curves if kind == "curves" else _bars
-        for axes, (env, of_env) in zip(row, panels.items(), strict=True):
+        for axes, (env, every) in zip(row, panels.items(), strict=True):
             axes.set_title(env)
+            of_env = [run for run in every if run.values.size]  # all seeds of others have failed
             of_panel(axes, of_env, statistic, interval)
             _bounds(axes, of_env, statistic)
             axes.grid(alpha=0.3)
+            axes.set_xlabel(_axis(every, kind))
         row[0].set_ylabel(what if kind == "curves" else f"final {what}")
         _legend(figure, row)
     figure.savefig(to, dpi=150)
@@ -90,7 +92,6 @@ def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any)
         style = _STYLES[number % len(_STYLES)]
         axes.plot(run.timesteps, centre.value, style, color=colour, label=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(f"simulated timesteps per seed\n{_seeds(agents)}")
 
 
 def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
@@ -101,7 +102,6 @@ def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -
         axes.bar(at, final.value, 0.75, yerr=error, capsize=3, color=_colour(run), label=run.algo)
     axes.axhline(0.0, color="black", lw=0.6)
     axes.set_xticks([])
-    axes.set_xlabel(_seeds(agents))
 
 
 def _bounds(axes: Axes, runs: list[Result], statistic: Statistic) -> None:
@@ -117,7 +117,7 @@ def _bounds(axes: Axes, runs: list[Result], statistic: Statistic) -> None:
 def _improvement(panels: dict[str, list[Result]]) -> Any:
     """Draw a matrix for each environment and, of several, one for all; row against column."""
     agents = {
-        env: {run.algo: run.final for run in runs if run.kind == "agent"}
+        env: {r.algo: r.final for r in runs if r.kind == "agent" and r.values.size}
         for env, runs in panels.items()
     }
     groups = {env: [env] for env in agents}
@@ -159,9 +159,12 @@ def _legend(figure: Any, row: np.ndarray) -> None:
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
 
 
-def _seeds(runs: list[Result]) -> str:
+def _axis(runs: list[Result], kind: Kind) -> str:
     counts = sorted({run.values.shape[1] for run in runs})
-    return f"({' or '.join(map(str, counts))} {'seed' if counts == [1] else 'seeds'})"
+    text = f"{' or '.join(map(str, counts))} {'seed' if counts == [1] else 'seeds'}"
+    if failed := sum(run.failed for run in runs):
+        text += f"; {failed} failed, left out"
+    return f"simulated timesteps per seed\n({text})" if kind == "curves" else f"({text})"
 
 
 def _colour(run: Result) -> str:

@@ -29,7 +29,8 @@ class Result:
     algo: str
     kind: Kind
     timesteps: np.ndarray  # [L] of the log points
-    values: np.ndarray  # [L, S]
+    values: np.ndarray  # [L, S], of seeds whose numbers stayed finite
+    failed: int = 0  # seeds that are left out
 
     @property
     def final(self) -> np.ndarray:
@@ -51,13 +52,15 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
     metrics = read(folder / "metrics.csv")
     if metric not in metrics:
         raise ValueError(f"{folder} has no metric {metric!r}; it has {', '.join(metrics)}")
+    failed = metrics.get("failed", np.zeros_like(metrics["timesteps"])).any(0)
     return Result(
         folder=folder,
         env=run["env"],
         algo=run["algorithm"],
         kind=_kind(run),
         timesteps=metrics["timesteps"][:, 0],
-        values=metrics[metric],
+        values=metrics[metric][:, ~failed],
+        failed=int(failed.sum()),
     )
 
 

@@ -51,6 +51,26 @@ def test_results_are_read(folders: list[pathlib.Path]) -> None:
     assert [run.algo for run in panels["carflag"]][:3] == ["dqn"] * 3
 
 
+def test_failed_seeds_are_left_out(tmp_path: pathlib.Path) -> None:
+    """A seed whose numbers ran away at the end does not spoil the others; all may have."""
+    folder = write_run(tmp_path / "carflag" / "dqn" / "x", 1.0)
+    metrics = folder / "metrics.csv"
+    for broken, left in (({1}, [1.185, 3.185]), ({0, 1, 2}, [])):
+        lines = [line for line in metrics.read_text().splitlines() if line]
+        head, *rows = (line.split(",")[:4] for line in lines)
+        failed = [int(int(r[0]) in broken and float(r[1]) > 100) for r in rows]
+        rows = [
+            [r[0], r[1], "nan" if f else r[2], r[3], str(f)]
+            for r, f in zip(rows, failed, strict=True)
+        ]
+        metrics.write_text("\n".join(",".join(row) for row in [[*head, "failed"], *rows]) + "\n")
+        run = results.load(folder)
+        assert run.failed == len(broken)
+        np.testing.assert_allclose(run.final, left)
+        plot.curve(folder)
+        assert matplotlib.image.imread(folder / "curve.png").std() > 0
+
+
 def test_one_colour_for_an_algorithm(
     folders: list[pathlib.Path], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
