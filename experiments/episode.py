@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from gymnax.environments.spaces import Discrete
 
 import envs
@@ -91,11 +92,11 @@ def record(
     """
 
     def play(key: Array) -> tuple[Rows, Array, Array | None]:
-        rows, q = _play(key, env, env_params, policy, epsilon)
+        played = play_slots(key, env, env_params, policy, epsilon)
         if policy is None:
-            return rows, q, None
-        u = policy.networks.unroll(policy.params, _batch_of_one(rows)).u
-        return rows, q, None if u is None else u[:, 0]
+            return played.rows, played.q, None
+        u = policy.networks.unroll(policy.params, _batch_of_one(played.rows)).u
+        return played.rows, played.q, None if u is None else u[:, 0]
 
     rows, q, u = jax.device_get(jax.jit(play)(key))
     length = int(np.argmax(rows.terminated | rows.truncated)) + 1
@@ -110,15 +111,19 @@ def record(
     )
 
 
-def _play(
-    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float
-) -> tuple[Rows, Array]:
-    """Step through an episode and, without a reset, beyond it.
+@struct.dataclass
+class Slots:
+    """An episode and, without a reset, what is beyond it: one slot more than the longest has."""
 
-    Returns:
-      The slots, leaves [T, ...], of which there is one more than the longest episode has steps,
-      and Q(h,.) there, [T, A]; zeros without a policy.
-    """
+    rows: Rows  # leaves [T, ...]
+    q: Array  # [T, A] Q(h,.); zeros without a policy
+    history: Array  # [T, H], of which Q is a function; H is 0 without a policy
+
+
+def play_slots(
+    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float
+) -> Slots:
+    """Step through an episode and beyond it; arguments are those of `record`."""
     num_slots = env_params.max_steps_in_episode + 1
 
     def act(carry: PolicyCarry | None, observation: PyTree, key: Array) -> tuple[Array, Any, Array]:
@@ -127,7 +132,7 @@ def _play(
             return epsilon_greedy(key, q, 1.0), None, q
         return policy.act(carry, observation, key, epsilon)
 
-    def step(carry: tuple, key_and_start: tuple) -> tuple[tuple, tuple[Rows, Array]]:
+    def step(carry: tuple, key_and_start: tuple) -> tuple[tuple, Slots]:
         env_state, observation, action_tm1, memory = carry
         (key_act, key_step), start = jax.random.split(key_and_start[0]), key_and_start[1]
         action, memory, q = act(memory, observation, key_act)
@@ -145,7 +150,8 @@ def _play(
             truncated=env.is_truncated(next_state, env_params),
             valid=jnp.asarray(True),
         )
-        return (next_state, next_observation, action, memory), (slot, q)
+        history = jnp.zeros(0) if memory is None else memory.history
+        return (next_state, next_observation, action, memory), Slots(slot, q, history)
 
     key_reset, key_steps = jax.random.split(key)
     observation, env_state = env.reset_env(key_reset, env_params)

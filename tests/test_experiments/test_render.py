@@ -53,7 +53,9 @@ def untrained(algorithm: str, env_name: str) -> dict[str, Any]:
 def save(path: pathlib.Path, algorithm: str = "adqn-vr", env: str = "carflag") -> pathlib.Path:
     """Write a policy file as `run.py` does."""
     config = Config(algorithm, network=NETWORK)
-    policy = make_policy(config, *envs.make(env), untrained(algorithm, env), {"env": env})
+    policy = make_policy(
+        config, *envs.make(env), untrained(algorithm, env), {"env": env, "seed_index": 0}
+    )
     save_policy(path, policy)
     return path
 
