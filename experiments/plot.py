@@ -33,14 +33,17 @@ def draw(folders: list[pathlib.Path], to: pathlib.Path) -> None:
         metrics = read(folder / "metrics.csv")
         timesteps, returns = metrics["timesteps"][:, 0], metrics["eval_return"]
         colour = f"C{number}"
-        seeds = returns.shape[1]
-        mean = returns.mean(1)
         axes.plot(timesteps, returns, color=colour, alpha=0.15, linewidth=0.8)
+        failed = metrics.get("failed", np.zeros_like(returns)).any(0)
+        returns = returns[:, ~failed]
+        seeds = returns.shape[1]
         if seeds > 1:
-            error = returns.std(1, ddof=1) / np.sqrt(seeds)
+            mean, error = returns.mean(1), returns.std(1, ddof=1) / np.sqrt(seeds)
             axes.fill_between(timesteps, mean - error, mean + error, color=colour, alpha=0.35, lw=0)
         env, algo = folder.resolve().parts[-3:-1]
-        axes.plot(timesteps, mean, color=colour, label=f"{algo}, {env} ({seeds} seeds)")
+        label = f"{algo}, {env} ({seeds} seeds{', others failed' if failed.any() else ''})"
+        mean = returns.mean(1) if seeds else np.full(len(timesteps), np.nan)
+        axes.plot(timesteps, mean, color=colour, label=label)
     axes.set_xlabel("simulated timesteps per seed")
     axes.set_ylabel("greedy return, undiscounted")
     axes.legend(loc="lower right")
@@ -66,4 +69,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__))
+    cli.run(lambda: cli.parse(main, args=sys.argv[1:], description=__doc__))
