@@ -45,6 +45,7 @@ class Checkpoints:
         self.last: int | None = None  # written or restored
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: concurrent.futures.Future[int] | None = None
+        self._error: OSError | None = None
 
     def newest(self) -> Newest | None:
         """Find the newest whole checkpoint; None when the folder holds none at all.
@@ -69,28 +70,29 @@ class Checkpoints:
     def save(self, iterations: int, states: TrainState, history: dict[str, Any]) -> None:
         """Copy the states to the host, and write them in the background.
 
+        How that went is what `check` and `wait` tell.
+
         Args:
           iterations: finished so far.
           states: of all seeds, leaves [S or more, ...]; what is beyond S is left out. They may be
             donated as soon as this returns.
           history: whatever else belongs to them, and JSON can hold.
-
-        Raises:
-          OSError: when the save before this one, waited for here, failed.
         """
-        self.wait()
+        self._collect()
         if iterations != self.last:
             host = jax.tree.map(lambda x: _copy(x, self.num_seeds), _with_bits(states))
             self._pending = self._pool.submit(self._write, iterations, host, json.dumps(history))
 
-    def poll(self) -> None:
-        """Look how the last save went, if it has ended.
+    def check(self) -> None:
+        """Look how the last save went that has ended.
 
         Raises:
           OSError: when it failed; the checkpoints before it are still there.
         """
         if self._pending is not None and self._pending.done():
-            self.wait()
+            self._collect()
+        if self._error is not None:
+            raise self._error
 
     def wait(self) -> None:
         """Wait until everything is on disk.
@@ -98,9 +100,17 @@ class Checkpoints:
         Raises:
           OSError: when the last save failed; the checkpoints before it are still there.
         """
+        self._collect()
+        self.check()
+
+    def _collect(self) -> None:
         pending, self._pending = self._pending, None
-        if pending is not None:
-            self.last = pending.result()
+        if pending is None:
+            return
+        try:
+            self.last, self._error = pending.result(), None
+        except OSError as error:
+            self._error = error
 
     def restore(self, iterations: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Load a checkpoint that `newest` found whole.
@@ -142,6 +152,7 @@ class Checkpoints:
             self.folder.mkdir(exist_ok=True)
             shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
             partial.mkdir()
+            _reserve(partial / "room", sum(x.nbytes for x in jax.tree.leaves(host)))
             (partial / "history.json").write_text(history + "\n")
             orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
             orbax.save(partial / "states", args=ocp.args.StandardSave(host))
@@ -150,9 +161,12 @@ class Checkpoints:
             shutil.rmtree(step, ignore_errors=True)  # a damaged one may be there
             os.replace(partial, step)
             self._delete_others(iterations)
-        except Exception as error:  # orbax and tensorstore raise what they like
+        except OSError:
             shutil.rmtree(partial, ignore_errors=True)
-            raise OSError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+            raise
+        except Exception as error:  # tensorstore raises what it likes
+            shutil.rmtree(partial, ignore_errors=True)
+            raise OSError(str(error).splitlines()[0]) from error
         return iterations
 
     def _delete_others(self, iterations: int) -> None:
@@ -173,6 +187,17 @@ def _copy(x: jax.Array, num_seeds: int) -> np.ndarray:
     for shard in x.addressable_shards:
         whole[shard.index] = shard.data
     return whole[:num_seeds]
+
+
+def _reserve(path: pathlib.Path, size: int) -> None:
+    """Make sure that so many bytes can be written, and give them back.
+
+    On a full disk, tensorstore would go on for pages.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        path.unlink()
 
 
 def _digests(folder: pathlib.Path) -> dict[str, list[Any]]:

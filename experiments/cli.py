@@ -23,7 +23,7 @@ if pathlib.Path(sys.argv[0]).resolve().parent == _HERE:
 import jax  # noqa: E402  it takes a second
 import tyro  # noqa: E402
 
-from interrupts import StopError  # noqa: E402
+from interrupts import StopError, reason  # noqa: E402
 
 
 def run(main: Callable[[], None]) -> None:
@@ -34,8 +34,7 @@ def run(main: Callable[[], None]) -> None:
         print(f"{stop}", file=sys.stderr)
         sys.exit(stop.code)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _end(where + (error.strerror or str(error)))
+        _end(reason(error))
     except ValueError as error:
         if not _is_ours(error):
             raise

@@ -41,11 +41,19 @@ class Claim:
             self._delete(keep=(_CONFIG, lock.NAME))
 
     def write_config(self) -> None:
-        """Write config.json, whole or not at all."""
+        """Write config.json, whole or not at all.
+
+        Raises:
+          ValueError: when it cannot be written.
+        """
         config = {"run": self._run, "made_with": versions()}
         partial = self.folder / "config.partial"
-        partial.write_text(json.dumps(config, indent=2) + "\n")
-        os.replace(partial, self.folder / _CONFIG)
+        try:
+            partial.write_text(json.dumps(config, indent=2) + "\n")
+            os.replace(partial, self.folder / _CONFIG)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise _cannot_write(self.folder, error) from error
 
     def _delete(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
@@ -108,9 +116,11 @@ def _make(folder: pathlib.Path) -> lock.Lock:
         folder.mkdir(parents=True, exist_ok=True)
         return lock.Lock(folder)
     except OSError as error:
-        raise ValueError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
-        ) from error
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: pathlib.Path, error: OSError) -> ValueError:
+    return ValueError(f"cannot write to {folder}: {error.strerror}; choose another --out")
 
 
 def _occupied(folder: pathlib.Path) -> bool:

@@ -28,6 +28,12 @@ class StopError(Exception):
         self.code = code
 
 
+def reason(error: OSError) -> str:
+    """Say why a file could not be read or written."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
+
+
 class Interrupts:
     """Notes SIGINT and SIGTERM, instead of ending at once; asked between compiled programs.
 

@@ -10,7 +10,7 @@ import tqdm
 
 import plot
 from adqn_jax.policy import save_params
-from interrupts import CANNOT_WRITE, StopError
+from interrupts import CANNOT_WRITE, StopError, reason
 
 if typing.TYPE_CHECKING:
     from session import Session
@@ -29,8 +29,8 @@ class Writing:
             write()
         except OSError as error:
             if what not in self._failed:
-                tqdm.tqdm.write(f"cannot write {what} ({error}): will try again")
-            self._failed[what] = str(error)
+                tqdm.tqdm.write(f"cannot write {what} ({reason(error)}): will try again")
+            self._failed[what] = reason(error)
             return False
         self._failed.pop(what, None)
         return True
@@ -58,9 +58,9 @@ def finish(session: "Session", run: dict[str, Any]) -> None:
     """
     attempt = session.writing.attempt
     attempt("a checkpoint", session.checkpoints.wait)
-    attempt("metrics.csv", session.records.write)
     attempt("policy/", lambda: _save_policies(session, run))
-    attempt("curve.png", lambda: plot.curve(session.folder))
+    if attempt("metrics.csv", session.records.write):
+        attempt("curve.png", lambda: plot.curve(session.folder))
     session.writing.check()
 
 

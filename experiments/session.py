@@ -72,10 +72,7 @@ class Session:
     def save(self) -> None:
         """Write a checkpoint in the background."""
         history = {"rows": self.records.rows, "training_seconds": self.training_seconds}
-        self.writing.attempt(
-            "a checkpoint",
-            lambda: self.checkpoints.save(self.iterations, self.states, history),
-        )
+        self.checkpoints.save(self.iterations, self.states, history)
 
 
 def train(
@@ -181,7 +178,7 @@ def _loop(session: Session, interrupts: Interrupts, checkpoint_seconds: float) -
             session.advance()
             bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
             bar.set_postfix_str(f"return {session.records.mean('eval_return'):.3f}")
-            if not session.writing.attempt("a checkpoint", session.checkpoints.poll):
+            if not session.writing.attempt("a checkpoint", session.checkpoints.check):
                 save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
             if time.monotonic() >= save_at:
                 session.save()
