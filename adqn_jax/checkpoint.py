@@ -148,7 +148,6 @@ class Checkpoints:
     def _write(self, iterations: int, host: PyTree, history: str) -> int:
         partial, step = self.folder / "partial", self.folder / str(iterations)
         try:
-            # Not its parents: where the run's folder has vanished, nothing is to be written.
             self.folder.mkdir(exist_ok=True)
             shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
             partial.mkdir()

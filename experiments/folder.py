@@ -25,35 +25,50 @@ class Claim:
         """Remember what the run is."""
         self.folder = folder
         self.begun = False
+        self.lock: lock.Lock | None = None
         self._run = run
         self._resume = resume
 
     def begin(self) -> None:
         """Write config.json, after deleting what is not to be resumed."""
         checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
+        shutil.rmtree(deleted, ignore_errors=True)
+        partial = self._partial_config()
         if not self._resume and checkpoints.exists():
             # Whoever is killed in between leaves a run that starts anew when resumed.
-            shutil.rmtree(deleted, ignore_errors=True)
             checkpoints.rename(deleted)
-        self.write_config()
+        os.replace(partial, self.folder / _CONFIG)
         self.begun = True
         if not self._resume:
             self._delete(keep=(_CONFIG, lock.NAME))
+
+    def hold(self) -> None:
+        """Make the folder anew where it has vanished.
+
+        Raises:
+          OSError: when it cannot be made, or another run is at work there by now.
+        """
+        assert self.lock is not None, "only a claimed folder is held"
+        if self.lock.renew():
+            self.write_config()
 
     def write_config(self) -> None:
         """Write config.json, whole or not at all.
 
         Raises:
-          ValueError: when it cannot be written.
+          OSError: when it cannot be written.
         """
+        os.replace(self._partial_config(), self.folder / _CONFIG)
+
+    def _partial_config(self) -> pathlib.Path:
         config = {"run": self._run, "made_with": versions()}
         partial = self.folder / "config.partial"
         try:
             partial.write_text(json.dumps(config, indent=2) + "\n")
-            os.replace(partial, self.folder / _CONFIG)
-        except OSError as error:
+        except OSError:
             partial.unlink(missing_ok=True)
-            raise _cannot_write(self.folder, error) from error
+            raise
+        return partial
 
     def _delete(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
@@ -76,19 +91,23 @@ def claim(
     """
     _refuse(folder, run, overwrite=overwrite, resume=resume)
     new = [path for path in (folder, *folder.parents) if not path.exists()]
-    claimed = Claim(folder, run, resume=resume)
+    claimed, fresh = Claim(folder, run, resume=resume), not _occupied(folder)
     try:
-        fresh = not _occupied(folder)
-        held = _make(folder)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            claimed.lock = lock.Lock(folder)
             if fresh:  # so that even a run that is killed while compiling can be resumed
                 claimed.write_config()
-            yield claimed
-        finally:
-            if fresh and not claimed.begun:
-                (folder / _CONFIG).unlink(missing_ok=True)
-            held.release()
+        except OSError as error:
+            raise ValueError(
+                f"cannot write to {folder}: {error.strerror}; choose another --out"
+            ) from error
+        yield claimed
     finally:
+        if claimed.lock and fresh and not claimed.begun:
+            (folder / _CONFIG).unlink(missing_ok=True)
+        if claimed.lock:
+            claimed.lock.release()
         if not claimed.begun:
             for path in new:
                 with contextlib.suppress(OSError):
@@ -109,18 +128,6 @@ def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resum
             f"{folder} already holds a run: --resume goes on with it, --overwrite deletes it, "
             f"--name chooses another folder"
         )
-
-
-def _make(folder: pathlib.Path) -> lock.Lock:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return lock.Lock(folder)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: pathlib.Path, error: OSError) -> ValueError:
-    return ValueError(f"cannot write to {folder}: {error.strerror}; choose another --out")
 
 
 def _occupied(folder: pathlib.Path) -> bool:

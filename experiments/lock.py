@@ -41,9 +41,30 @@ class Lock:
     def release(self) -> None:
         """Give the folder back."""
         self._released.set()
-        with contextlib.suppress(OSError):  # it may have vanished, or be another run's by now
-            if self._path.read_text() == self._mine:
+        with contextlib.suppress(OSError):
+            if self._is_mine():
                 self._path.unlink()
+
+    def renew(self) -> bool:
+        """Take the lock again where it has vanished, with its folder; say whether it had.
+
+        Raises:
+          OSError: when it cannot be taken, or another run holds it by now.
+        """
+        if self._is_mine():
+            return False
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._create()
+        except FileExistsError as error:
+            raise OSError(f"another run is at work in {self._path.parent} by now") from error
+        return True
+
+    def _is_mine(self) -> bool:
+        try:
+            return self._path.read_text() == self._mine
+        except OSError:
+            return False
 
     def _create(self) -> None:
         with self._path.open("x") as file:

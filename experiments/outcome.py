@@ -45,7 +45,7 @@ class Writing:
             named = "; ".join(f"{what} ({why})" for what, why in self._failed.items())
             raise StopError(
                 CANNOT_WRITE,
-                f"could not write {named}: make room there, then --resume goes on from the last "
+                f"could not write {named}: when that is mended, --resume goes on from the last "
                 f"checkpoint",
             )
 
@@ -58,6 +58,8 @@ def finish(session: "Session", run: dict[str, Any]) -> None:
     """
     attempt = session.writing.attempt
     attempt("a checkpoint", session.checkpoints.wait)
+    if not session.hold():
+        session.writing.check()
     attempt("policy/", lambda: _save_policies(session, run))
     if attempt("metrics.csv", session.records.write):
         attempt("curve.png", lambda: plot.curve(session.folder))

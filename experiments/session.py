@@ -11,7 +11,7 @@ import envs
 from adqn_jax import Config, SeedRunner, Trainer, make_trainer
 from adqn_jax.checkpoint import Checkpoints, Newest
 from adqn_jax.types import TrainState
-from folder import claim
+from folder import Claim, claim
 from interrupts import Interrupts, StopError
 from memory import Memory
 from outcome import Writing, finish, report
@@ -25,7 +25,7 @@ _RETRY_SECONDS = 60.0
 class Session:
     """A run in progress."""
 
-    folder: pathlib.Path
+    claimed: Claim
     runner: SeedRunner
     states: TrainState
     records: Records
@@ -33,6 +33,11 @@ class Session:
     writing: Writing
     chunks: int = 0  # finished so far
     training_seconds: float = 0.0  # in compiled programs, so far
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the results go."""
+        return self.claimed.folder
 
     @property
     def trainer(self) -> Trainer:
@@ -67,12 +72,18 @@ class Session:
         self.training_seconds += time.perf_counter() - started
         for sentence in self.records.add(metrics, self.training_seconds):
             tqdm.tqdm.write(sentence)
-        self.writing.attempt("metrics.csv", self.records.write)
+        if self.hold():
+            self.writing.attempt("metrics.csv", self.records.write)
 
     def save(self) -> None:
         """Write a checkpoint in the background."""
         history = {"rows": self.records.rows, "training_seconds": self.training_seconds}
-        self.checkpoints.save(self.iterations, self.states, history)
+        if self.hold():
+            self.checkpoints.save(self.iterations, self.states, history)
+
+    def hold(self) -> bool:
+        """Say whether the folder is there, and ours; make it anew where it has vanished."""
+        return self.writing.attempt(str(self.folder), self.claimed.hold)
 
 
 def train(
@@ -107,7 +118,7 @@ def train(
         claimed.begin()
         if interrupts.stop:
             raise StopError(interrupts.code, f"{interrupts.reason}: {_how_to_go_on(0, folder)}")
-        session = _start(runner, folder, checkpoints, newest, seed)
+        session = _start(runner, claimed, checkpoints, newest, seed)
         _loop(session, interrupts, checkpoint_minutes * 60.0)
         session.save()
         if not session.done:
@@ -145,18 +156,18 @@ def _how_to_go_on(timesteps: int, folder: pathlib.Path) -> str:
 
 
 def _start(
-    runner: SeedRunner, folder: pathlib.Path, checkpoints: Checkpoints, newest: Newest | None,
+    runner: SeedRunner, claimed: Claim, checkpoints: Checkpoints, newest: Newest | None,
     seed: int,
 ) -> Session:  # fmt: skip
     """Start anew, or from the newest checkpoint."""
-    records, writing = Records(folder / "metrics.csv"), Writing()
+    records, writing = Records(claimed.folder / "metrics.csv"), Writing()
     if newest is None:
         states = jax.block_until_ready(runner.init(jax.random.key(seed)))
-        return Session(folder, runner, states, records, checkpoints, writing)
+        return Session(claimed, runner, states, records, checkpoints, writing)
     states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
     records.rows = history["rows"]
     session = Session(
-        folder, runner, states, records, checkpoints, writing,
+        claimed, runner, states, records, checkpoints, writing,
         chunks=newest.iterations // runner.trainer.plan.iterations_per_chunk,
         training_seconds=history["training_seconds"],
     )  # fmt: skip
