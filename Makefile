@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run figure1 test smoke lint clean
+.PHONY: setup run figure1 test smoke torture lint clean
 
 setup: $(READY)
 
@@ -34,6 +34,10 @@ lint: $(READY)
 # Every script, for a few steps, into a folder of its own.
 smoke: $(READY)
 	$(BIN)/pytest tests/test_experiments
+
+# A run killed at random moments, a hundred times over; takes minutes.
+torture: $(READY)
+	$(BIN)/pytest tests/torture -n 2 -rP
 
 clean:
 	rm -rf .venv

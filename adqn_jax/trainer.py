@@ -164,6 +164,7 @@ class Trainer:
             "eval_success": episodes.success.mean(),
             "behaviour_return": rollout.window_mean(state.window),
             "behaviour_episodes": state.window.count,
+            "failed": _failed(state),
         } | state.diagnostics
 
     def acting_params(self, state: TrainState) -> Params:
@@ -249,6 +250,15 @@ class Trainer:
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:
     progress = jnp.clip(timesteps / hyper.epsilon_timesteps, 0.0, 1.0)
     return hyper.epsilon_start + progress * (hyper.epsilon_end - hyper.epsilon_start)
+
+
+def _failed(state: TrainState) -> Array:
+    """Tell whether training has run into numbers that are not finite, int32 0 or 1."""
+    # Before the first update there are no diagnostics yet.
+    diagnostics = jax.tree.map(lambda x: jnp.where(state.iteration > 0, x, 0.0), state.diagnostics)
+    leaves = jax.tree.leaves((state.params, state.target_params, diagnostics))
+    finite = jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    return 1 - finite.astype(jnp.int32)
 
 
 def _mix(old: PyTree, new: PyTree, tau: Array | float) -> PyTree:

@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 import jax
-import tyro
 
 import cli
 import envs as environments
@@ -144,7 +143,7 @@ def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
 def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {"envs": envs, "replay": replay}
-    tyro.extras.subcommand_cli_from_dict(jobs, args=sys.argv[1:], description=__doc__)
+    cli.parse(jobs, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":

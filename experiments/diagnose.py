@@ -201,7 +201,7 @@ def _print(measures: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Measure."""
-    tyro.cli(diagnose, args=sys.argv[1:], description=__doc__)
+    cli.parse(diagnose, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":

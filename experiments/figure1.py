@@ -12,8 +12,6 @@ import pathlib
 import subprocess
 import sys
 
-import tyro
-
 import cli
 import envs
 import plot
@@ -174,7 +172,7 @@ def _pair(args: Args, words: list[str]) -> Pair:
 
 def main() -> None:
     """Train what is not finished, and draw what is."""
-    args = tyro.cli(Args, args=sys.argv[1:], description=__doc__)
+    args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
     pairs, failed = grid(args), []
     for number, pair in enumerate(pairs, 1):
         done = pair.is_done()

@@ -205,7 +205,7 @@ def plot(
 
 def main() -> None:
     """Draw."""
-    tyro.cli(plot, args=sys.argv[1:], description=__doc__)
+    cli.parse(plot, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":

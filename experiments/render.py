@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import numpy as np
-import tyro
 from PIL import Image
 
 import cli
@@ -111,7 +110,7 @@ def _paths(to: pathlib.Path | None, env_name: str) -> tuple[pathlib.Path, pathli
 
 def main() -> None:
     """Draw."""
-    tyro.cli(render, args=sys.argv[1:], description=__doc__)
+    cli.parse(render, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":
