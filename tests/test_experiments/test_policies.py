@@ -39,10 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def final_states(folder: pathlib.Path) -> TrainState:
     """Return the states of all seeds at the end of the run."""
     runner = SeedRunner(make_trainer(CONFIG, ENVIRONMENT, PARAMS), SEEDS, CONFIG.hyper)
-    checkpoints = Checkpoints(folder / "checkpoints")
-    states, _ = checkpoints.restore(runner.abstract_states)
-    checkpoints.close()
-    return states
+    checkpoints = Checkpoints(folder / "checkpoints", SEEDS)
+    newest = checkpoints.newest()
+    assert newest is not None
+    return checkpoints.restore(newest.iterations, runner.abstract_states)[0]
 
 
 def starts_of_evaluation(state: TrainState) -> Any:
