@@ -135,7 +135,7 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
         "observation_space": spaces.to_json(policy.observation_space),
         "state_space": spaces.to_json(policy.state_space),
         "num_actions": policy.num_actions,
-        "versions": {name: metadata.version(name) for name in ("adqn-jax", "jax", "flax", "numpy")},
+        "versions": {name: _version(name) for name in ("adqn-jax", "jax", "flax", "numpy")},
         "about": policy.about,
     }
     arrays[_METADATA] = np.array(json.dumps(described))
@@ -196,6 +196,13 @@ def _init(policy: Policy, key: Array) -> Params:
     }
     seen = jax.tree.map(lambda x: x[None, None], zeros)
     return policy.networks.init(key, Rows(**fields | seen | {"start": nothing == 0}))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed, run from its source"
 
 
 def _named_leaves(params: PyTree) -> dict[str, Any]:
