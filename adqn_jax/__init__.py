@@ -1,13 +1,14 @@
 """Asymmetric DQN: privileged information for partially observable control, compiled end to end.
 
 `make_train` gives a whole run as one pure function of a key; `make_trainer` its pieces;
-`SeedRunner` runs many seeds over all local devices from the host. Only Q(h,a) acts.
+`SeedRunner` runs many seeds over all local devices from the host; `load_policy` gives what was
+learnt as functions to act with. Only Q(h,a) acts.
 """
 
 from adqn_jax.algorithms import ALGORITHMS, Algorithm
 from adqn_jax.config import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 from adqn_jax.parallel import SeedRunner, seed_keys
-from adqn_jax.policy import load_params, save_params
+from adqn_jax.policy import Policy, PolicyCarry, load_policy, make_policy, save_policy
 from adqn_jax.trainer import Trainer, make_train, make_trainer
 from adqn_jax.types import TrainState
 
@@ -18,13 +19,16 @@ __all__ = [
     "Hyperparameters",
     "LossConfig",
     "NetworkConfig",
+    "Policy",
+    "PolicyCarry",
     "SeedRunner",
     "TrainConfig",
     "TrainState",
     "Trainer",
-    "load_params",
+    "load_policy",
+    "make_policy",
     "make_train",
     "make_trainer",
-    "save_params",
+    "save_policy",
     "seed_keys",
 ]

@@ -43,6 +43,9 @@ class Hyperparameters:
 class NetworkConfig:
     """Sizes and initial weights of Q and U."""
 
+    history: Literal["gru", "none"] = "gru"
+    """What stands for the history: a GRU's state, or only the features of the observation, which
+    makes Q(o,a) of Q(h,a), a lower bound."""
     embedding_size: int = 64
     """Features of an action and of an observation."""
     history_size: int = 128

@@ -16,7 +16,10 @@ from adqn_jax.types import Array, Environment, Params, PyTree, Rows, Spec, Value
 
 
 class HistoryEncoder(nn.Module):
-    """GRU over [embedding of the action before, features of the observation]."""
+    """GRU over [embedding of the action before, features of the observation].
+
+    Without history (`config.history` none) these features alone.
+    """
 
     num_actions: int
     observation_space: Spec
@@ -25,10 +28,12 @@ class HistoryEncoder(nn.Module):
     def setup(self) -> None:
         """Declare the parameters."""
         config, size = self.config, self.config.history_size
-        self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
         self.observation = observation_encoder(
             self.observation_space, config.embedding_size, scales=config.scale_boxes
         )
+        if config.history == "none":
+            return
+        self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
         uniform = _uniform(1.0 / size**0.5)
         recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
         self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, 3 * size))
@@ -37,6 +42,12 @@ class HistoryEncoder(nn.Module):
             "bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,)
         )
         self.bias_h = self.param("bias_h", uniform, (3 * size,))
+
+    @property
+    def width(self) -> int:
+        """Width of what stands for the history, H."""
+        config = self.config
+        return config.history_size if config.history == "gru" else config.embedding_size
 
     def project(self, action_tm1: Array, observation: PyTree, start: Array) -> Gates:
         """Map a slot's inputs, [...], to the pre-activations of the GRU's gates, [..., H] each."""
@@ -48,11 +59,15 @@ class HistoryEncoder(nn.Module):
 
     def __call__(self, action_tm1: Array, observation: PyTree, start: Array) -> Array:
         """Encode rows, [T, B], from the zero state; returns [T, B, H]."""
+        if self.config.history == "none":
+            return jnp.asarray(self.observation(observation))
         x = self.project(action_tm1, observation, start)
         return gru_scan(self.kernel_h, self.bias_h, x, start)
 
     def step(self, carry: Array, action_tm1: Array, observation: PyTree, start: Array) -> Array:
         """Advance histories, [..., H], by one slot."""
+        if self.config.history == "none":
+            return jnp.asarray(self.observation(observation))
         x = self.project(action_tm1, observation, start)
         return gru_step(self.kernel_h, self.bias_h, x, carry, start)
 
@@ -92,7 +107,7 @@ class Networks:
         def init_head(*features: Array) -> PyTree:
             return self.head.init(next(keys), jnp.concatenate(features, axis=-1))
 
-        encoded = jnp.zeros((1, 1, self.history.config.history_size))
+        encoded = jnp.zeros((1, 1, self.history.width))
         params: Params = {"q": {"history": init_history(), "head": init_head(encoded)}}
         if self.privileged != "none":
             state_params = self.state.init(next(keys), slot.state)
@@ -138,7 +153,7 @@ class Networks:
 
     def initial_carry(self, *lead: int) -> Array:
         """Return empty histories, zeros [*lead, H]."""
-        return jnp.zeros((*lead, self.history.config.history_size))
+        return jnp.zeros((*lead, self.history.width))
 
     def _encode(self, params: Params, rows: Rows) -> dict[str, Array]:
         """Encode the rows with every history encoder that `params` has, as one batched scan."""
@@ -158,11 +173,24 @@ def make_networks(
     config: NetworkConfig, algorithm: Algorithm, env: Environment, env_params: Any
 ) -> Networks:
     """Choose the networks for an environment's spaces and an algorithm."""
-    state_space = env.privileged_state_space(env_params)
+    return build_networks(
+        config, algorithm, env.observation_space(env_params),
+        env.privileged_state_space(env_params), env.num_actions,
+    )  # fmt: skip
+
+
+def build_networks(
+    config: NetworkConfig,
+    algorithm: Algorithm,
+    observation_space: Spec,
+    state_space: Spec,
+    num_actions: int,
+) -> Networks:
+    """Choose the networks for spaces, without an environment."""
     return Networks(
-        history=HistoryEncoder(env.num_actions, env.observation_space(env_params), config),
+        history=HistoryEncoder(num_actions, observation_space, config),
         state=state_encoder(state_space, config.embedding_size, scales=config.scale_boxes),
-        head=Head(config.head_sizes, env.num_actions, config.output_scale),
+        head=Head(config.head_sizes, num_actions, config.output_scale),
         privileged=algorithm.privileged,
     )
 

@@ -1,55 +1,225 @@
-"""A trained policy on disk: the parameters of one seed, in one file without executable content."""
+"""A trained policy: pure functions to act with, and a file that holds all that acting needs.
 
+The file is a NumPy archive without executable content: an array for each parameter, and one text,
+JSON, with the configuration, the spaces and the versions.
+"""
+
+import dataclasses
+import functools
 import json
 import pathlib
 import zipfile
+from importlib import metadata
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
-from adqn_jax.types import Params
+from adqn_jax import spaces
+from adqn_jax.algorithms import get_algorithm
+from adqn_jax.config import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+from adqn_jax.networks import Networks, build_networks
+from adqn_jax.rollout import epsilon_greedy
+from adqn_jax.types import Array, Environment, Params, PyTree, Rows, Spec
 
+FORMAT = "adqn_jax policy 1"
 _METADATA = "metadata"
 
 
-def save_params(path: pathlib.Path, params: Params, metadata: dict[str, Any]) -> None:
-    """Write parameters as a NumPy archive: an array per leaf, named by its path.
+@struct.dataclass
+class PolicyCarry:
+    """What a policy remembers between two steps; a leading axis for each axis of a batch."""
 
-    Args:
-      path: the file, ending in `.npz`; it appears whole or not at all.
-      params: the parameters of one seed.
-      metadata: what one must know to use them; anything that JSON can hold.
+    history: Array  # [..., H] float32
+    action_tm1: Array  # [...] int32, the action before; means nothing where `start`
+    start: Array  # [...] bool, whether an episode starts: forgets history and action
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Policy:
+    """One seed's networks and parameters.
+
+    `initial_carry` and `act` are pure; they need Q's parameters only, neither the environment nor
+    its privileged state.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    arrays = {"/".join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
-    arrays[_METADATA] = np.array(json.dumps(metadata))
+
+    config: Config
+    """How it was trained."""
+    observation_space: Spec
+    state_space: Spec
+    """Of the privileged state, which only U sees."""
+    num_actions: int
+    params: Params
+    about: dict[str, Any]
+    """Whatever else was noted when it was saved; JSON can hold it."""
+
+    @functools.cached_property
+    def networks(self) -> Networks:
+        """Q and, for algorithms that have one, U."""
+        algorithm = get_algorithm(self.config.algorithm)
+        return build_networks(
+            self.config.network, algorithm, self.observation_space, self.state_space,
+            self.num_actions,
+        )  # fmt: skip
+
+    def initial_carry(self, *lead: int) -> PolicyCarry:
+        """Return the carry of episodes that start now, leaves [*lead, ...].
+
+        Set `start` where further episodes begin: `carry.replace(start=done)`.
+        """
+        return PolicyCarry(
+            history=self.networks.initial_carry(*lead),
+            action_tm1=jnp.zeros(lead, jnp.int32),
+            start=jnp.ones(lead, bool),
+        )
+
+    def act(
+        self, carry: PolicyCarry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
+    ) -> tuple[Array, PolicyCarry, Array]:
+        """Choose an action, greedy in Q(h,.) but with probability `epsilon` uniform.
+
+        Args:
+          carry: from `initial_carry`, or from the step before.
+          observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
+          key: consumed; it matters only where `epsilon` is not 0.
+          epsilon: probability of a random action.
+
+        Returns:
+          The action, int32 [...]; the carry of the next step; the values Q(h,.), float [..., A].
+
+        Raises:
+          ValueError: when the observation's shape is not that of the carry and the space.
+        """
+        observation = self._checked(observation, carry.start.shape)
+        history, values = self.networks.step(
+            self.params["q"], carry.history, carry.action_tm1, observation, carry.start
+        )
+        action = epsilon_greedy(key, values, epsilon)
+        return action, PolicyCarry(history, action, jnp.zeros_like(carry.start)), values
+
+    def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
+        observation = jax.tree.map(jnp.asarray, observation)
+        element = jax.eval_shape(lambda: spaces.zeros(self.observation_space))
+        expected = jax.tree.map(lambda x: (*lead, *x.shape), element)
+        shapes = jax.tree.map(lambda x: x.shape, observation)
+        if shapes != expected:
+            raise ValueError(f"an observation here has the shape {expected}, got {shapes}")
+        return observation
+
+
+def make_policy(
+    config: Config, env: Environment, env_params: Any, params: Params, about: dict[str, Any]
+) -> Policy:
+    """Return one seed's parameters as a policy; JSON must be able to hold what is said `about` it.
+
+    `Trainer.acting_params` chooses the parameters.
+    """
+    return Policy(
+        config=config,
+        observation_space=env.observation_space(env_params),
+        state_space=env.privileged_state_space(env_params),
+        num_actions=env.num_actions,
+        params=params,
+        about=about,
+    )
+
+
+def save_policy(path: pathlib.Path, policy: Policy) -> None:
+    """Write a policy; the file, ending in `.npz`, appears whole or not at all."""
+    arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(policy.params).items()}
+    described = {
+        "format": FORMAT,
+        "config": dataclasses.asdict(policy.config),
+        "observation_space": spaces.to_json(policy.observation_space),
+        "state_space": spaces.to_json(policy.state_space),
+        "num_actions": policy.num_actions,
+        "versions": {name: _version(name) for name in ("adqn-jax", "jax", "flax", "numpy")},
+        "about": policy.about,
+    }
+    arrays[_METADATA] = np.array(json.dumps(described))
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     partial.replace(path)
 
 
-def load_params(path: pathlib.Path) -> tuple[Params, dict[str, Any]]:
-    """Read what `save_params` wrote.
-
-    Returns:
-      The parameters and the metadata.
+def load_policy(path: pathlib.Path | str) -> Policy:
+    """Read what `save_policy` wrote.
 
     Raises:
-      ValueError: when the file is not such an archive.
+      ValueError: when the file holds no policy, or not a whole one.
+      OSError: when there is no file that can be read.
     """
-    arrays = _read(path)
-    metadata = json.loads(str(arrays.pop(_METADATA)))
-    params: Params = {}
-    for name, array in arrays.items():
-        *path_to, last = name.split("/")
-        node: dict[str, Any] = params
-        for key in path_to:
-            node = node.setdefault(key, {})
-        node[last] = jnp.asarray(array)
-    return params, metadata
+    arrays = _read(pathlib.Path(path))
+    try:
+        described = json.loads(str(arrays.pop(_METADATA)))
+        if described["format"] != FORMAT:
+            raise ValueError(f"{path} is of the format {described['format']!r}, not {FORMAT!r}")
+        unfilled = Policy(
+            config=_config(described["config"]),
+            observation_space=spaces.from_json(described["observation_space"]),
+            state_space=spaces.from_json(described["state_space"]),
+            num_actions=described["num_actions"],
+            params={},
+            about=described["about"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not say how its policy was trained") from error
+    return dataclasses.replace(unfilled, params=_fill(path, unfilled, arrays))
+
+
+def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray]) -> Params:
+    """Put arrays where the networks have parameters; a module without any has an empty place."""
+    expected = jax.eval_shape(functools.partial(_init, policy), jax.random.key(0))
+    needed = {name: leaf.shape for name, leaf in _named_leaves(expected).items()}
+    given = {name: array.shape for name, array in arrays.items()}
+    for name in sorted({*needed, *given}):
+        if needed.get(name) != given.get(name):
+            raise ValueError(
+                f"{path} holds no whole policy: {name} has shape {given.get(name)}, needed is "
+                f"{needed.get(name)}"
+            )
+    leaves = [jnp.asarray(arrays[name]) for name in needed]
+    params: Params = jax.tree.unflatten(jax.tree.structure(expected), leaves)
+    return params
+
+
+def _init(policy: Policy, key: Array) -> Params:
+    """Draw parameters, from the spaces alone."""
+    nothing = jnp.zeros((1, 1), jnp.int32)
+    fields = dict.fromkeys((field.name for field in dataclasses.fields(Rows)), nothing)
+    zeros = {
+        "observation": spaces.zeros(policy.observation_space),
+        "state": spaces.zeros(policy.state_space),
+    }
+    seen = jax.tree.map(lambda x: x[None, None], zeros)
+    return policy.networks.init(key, Rows(**fields | seen | {"start": nothing == 0}))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed, run from its source"
+
+
+def _named_leaves(params: PyTree) -> dict[str, Any]:
+    """Name leaves by their paths, in the order of the tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(key.key for key in keys): leaf for keys, leaf in leaves}
+
+
+def _config(described: dict[str, Any]) -> Config:
+    network = described["network"]
+    return Config(
+        algorithm=described["algorithm"],
+        hyper=Hyperparameters(**described["hyper"]),
+        network=NetworkConfig(**network | {"head_sizes": tuple(network["head_sizes"])}),
+        loss=LossConfig(**described["loss"]),
+        train=TrainConfig(**described["train"]),
+    )
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:

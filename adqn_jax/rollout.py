@@ -116,10 +116,13 @@ def step_streams(
 
 
 def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:
-    """Choose actions, int32 [E], greedy in values [E, A] but with probability epsilon uniform."""
+    """Choose actions, int32 [...], greedy in values [..., A] but with probability epsilon random.
+
+    A random action is uniform over all; `key` is consumed.
+    """
     key_explore, key_action = jax.random.split(key)
-    explore = jax.random.bernoulli(key_explore, epsilon, q.shape[:1])
-    uniform = jax.random.randint(key_action, q.shape[:1], 0, q.shape[-1])
+    explore = jax.random.bernoulli(key_explore, epsilon, q.shape[:-1])
+    uniform = jax.random.randint(key_action, q.shape[:-1], 0, q.shape[-1])
     return jnp.where(explore, uniform, jnp.argmax(q, axis=-1)).astype(jnp.int32)
 
 

@@ -22,7 +22,7 @@ from adqn_jax.config import Config, Hyperparameters
 from adqn_jax.networks import Networks, make_networks
 from adqn_jax.plan import Plan, make_plan
 from adqn_jax.replay import SlotCodec
-from adqn_jax.types import Array, EpisodeWindow, PyTree, Stream, TrainState
+from adqn_jax.types import Array, Episode, EpisodeWindow, Params, PyTree, Stream, TrainState
 
 Metrics = dict[str, Array]
 
@@ -129,11 +129,13 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
-    def evaluate(self, state: TrainState, hyper: Hyperparameters) -> Metrics:
-        """Play greedy episodes and collect what a log point shows; the state stays as it is."""
-        online = self.config.train.eval_params == "online"
-        q_params = (state.params if online else state.target_params)["q"]
-        # Derived, not consumed: whether and when one evaluates does not change training.
+    def greedy_episodes(self, state: TrainState, hyper: Hyperparameters) -> Episode:
+        """Play `eval_episodes` greedy episodes, leaves [eval_episodes]; the state stays as it is.
+
+        Keys are derived from the state's, not consumed: whether and when one evaluates does not
+        change training.
+        """
+        q_params = self.acting_params(state)["q"]
         key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
         streams = self._start(key_reset, self.config.train.eval_episodes)
 
@@ -146,6 +148,11 @@ class Trainer:
         keys = jax.random.split(key_steps, self.plan.longest_episode)
         carry = (streams, streams.episode, jnp.zeros_like(streams.final))
         (_, episodes, _), _ = jax.lax.scan(body, carry, keys)
+        return episodes
+
+    def evaluate(self, state: TrainState, hyper: Hyperparameters) -> Metrics:
+        """Collect what a log point shows, of greedy episodes and of training so far."""
+        episodes = self.greedy_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
         return {
             "timesteps": timesteps,
@@ -157,7 +164,12 @@ class Trainer:
             "eval_success": episodes.success.mean(),
             "behaviour_return": rollout.window_mean(state.window),
             "behaviour_episodes": state.window.count,
+            "failed": _failed(state),
         } | state.diagnostics
+
+    def acting_params(self, state: TrainState) -> Params:
+        """Return the parameters that are evaluated and saved; states of many seeds will do."""
+        return state.params if self.config.train.eval_params == "online" else state.target_params
 
     def _iteration(self, state: TrainState, hyper: Hyperparameters) -> TrainState:
         key, key_collect, key_learn = jax.random.split(state.key, 3)
@@ -238,6 +250,15 @@ class Trainer:
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:
     progress = jnp.clip(timesteps / hyper.epsilon_timesteps, 0.0, 1.0)
     return hyper.epsilon_start + progress * (hyper.epsilon_end - hyper.epsilon_start)
+
+
+def _failed(state: TrainState) -> Array:
+    """Tell whether training has run into numbers that are not finite, int32 0 or 1."""
+    # Before the first update there are no diagnostics yet.
+    diagnostics = jax.tree.map(lambda x: jnp.where(state.iteration > 0, x, 0.0), state.diagnostics)
+    leaves = jax.tree.leaves((state.params, state.target_params, diagnostics))
+    finite = jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    return 1 - finite.astype(jnp.int32)
 
 
 def _mix(old: PyTree, new: PyTree, tau: Array | float) -> PyTree:

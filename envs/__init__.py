@@ -13,8 +13,8 @@ from envs.four_rooms import MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.mazes import draw_maze, random_maze
 from envs.pomdp import POMDP
-from envs.registry import KNOWN, make
-from envs.wrappers import Privileged
+from envs.registry import KNOWN, Observe, make
+from envs.wrappers import FullyObserved, Privileged
 
 __all__ = [
     "KNOWN",
@@ -22,8 +22,10 @@ __all__ = [
     "CarFlag",
     "Cleaner",
     "FinitePOMDP",
+    "FullyObserved",
     "HeavenHell",
     "MemoryFourRooms",
+    "Observe",
     "Privileged",
     "PrivilegedEnvironment",
     "draw_maze",

@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from typing import Any
+from typing import Any, Literal
 
 import gymnax
 
@@ -14,7 +14,7 @@ from envs.finite import FinitePOMDP
 from envs.four_rooms import COLOURS, MemoryFourRooms
 from envs.heavenhell import HeavenHell
 from envs.mazes import random_maze
-from envs.wrappers import Privileged
+from envs.wrappers import FullyObserved, Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
 KNOWN = (
@@ -32,7 +32,11 @@ _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
-def make(name: str) -> tuple[PrivilegedEnvironment, Any]:
+#: What an agent may see: the environment's observations, or, for an upper bound, all there is.
+Observe = Literal["observation", "state"]
+
+
+def make(name: str, observe: Observe = "observation") -> tuple[PrivilegedEnvironment, Any]:
     """Return the environment called `name` and its default parameters.
 
     Args:
@@ -47,11 +51,14 @@ def make(name: str) -> tuple[PrivilegedEnvironment, Any]:
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions).
+      observe: with `state`, the privileged state is what the agent observes.
 
     Raises:
       ValueError: when the name is unknown, or names what cannot be; the message says what can.
     """
     env = _find(name)
+    if observe == "state":
+        env = FullyObserved(env)
     return env, env.default_params
 
 

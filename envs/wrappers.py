@@ -1,4 +1,4 @@
-"""Any gymnax environment, seen through a window and with a named privileged state."""
+"""Environments around others: a gymnax one with a privileged state, and one that hides nothing."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,104 @@ from gymnax.environments.environment import Environment, EnvParams, EnvState
 from envs.environment import PrivilegedEnvironment
 
 
-class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
+class _Wrapper(PrivilegedEnvironment[EnvState, EnvParams]):
+    """An environment around another one, which answers whatever a subclass does not."""
+
+    def __init__(self, env: Environment):
+        super().__init__()
+        self._env = env
+
+    @property
+    def default_params(self) -> EnvParams:
+        """The wrapped environment's."""
+        return self._env.default_params
+
+    @property
+    def name(self) -> str:
+        """The wrapped environment's."""
+        return self._env.name
+
+    @property
+    def num_actions(self) -> int:
+        """The wrapped environment's."""
+        return self._env.num_actions
+
+    def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Ask the wrapped environment."""
+        return self._env.is_truncated(state, params)
+
+    def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Ask the wrapped environment."""
+        return self._env.is_terminated(state, params)
+
+    def action_space(self, params: EnvParams | None = None) -> spaces.Space:
+        """The wrapped environment's."""
+        return self._env.action_space(params)
+
+
+class FullyObserved(_Wrapper):
+    """Show the agent the privileged state in the place of its observations.
+
+    What is learnt so bounds from above what an agent can learn that must find things out.
+    """
+
+    def __init__(self, env: PrivilegedEnvironment):
+        super().__init__(env)
+        self._env: PrivilegedEnvironment = env
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FullyObserved) and other._env == self._env
+
+    def __hash__(self) -> int:
+        return hash((FullyObserved, self._env))
+
+    @property
+    def wrapped(self) -> PrivilegedEnvironment:
+        """The environment as it is."""
+        return self._env
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The wrapped environment's."""
+        return self._env.settings
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, EnvState]:
+        """Reset the wrapped environment; `key` is consumed."""
+        _, state = self._env.reset_env(key, params)
+        return self._env.privileged_state(state, params), state
+
+    def step_env(
+        self,
+        key: jax.Array,
+        state: EnvState,
+        action: int | float | jax.Array,
+        params: EnvParams,
+    ) -> tuple[Any, EnvState, jax.Array, jax.Array, dict[Any, Any]]:
+        """Step the wrapped environment; `key` is consumed."""
+        _, state, reward, terminated, info = self._env.step_env(key, state, action, params)
+        return self._env.privileged_state(state, params), state, reward, terminated, info
+
+    def get_obs(
+        self, state: EnvState, params: EnvParams | None = None, key: jax.Array | None = None
+    ) -> Any:
+        """Return the privileged state."""
+        del key
+        return self._env.privileged_state(state, self.default_params if params is None else params)
+
+    def privileged_state(self, env_state: EnvState, params: EnvParams) -> Any:
+        """Return the wrapped environment's."""
+        return self._env.privileged_state(env_state, params)
+
+    def observation_space(self, params: EnvParams) -> spaces.Space:
+        """The space of privileged states."""
+        return self._env.privileged_state_space(params)
+
+    def privileged_state_space(self, params: EnvParams) -> spaces.Space:
+        """The wrapped environment's."""
+        return self._env.privileged_state_space(params)
+
+
+class Privileged(_Wrapper):
     """Name a gymnax environment's privileged state, and hide part of its observation.
 
     Args:
@@ -42,10 +139,9 @@ class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
         privileged: Callable[[Any, Any], Any] | None = None,
         space: spaces.Space | None = None,
     ):
-        super().__init__()
+        super().__init__(env)
         if (privileged is None) != (space is None):
             raise ValueError("privileged and space belong together: give both or neither")
-        self._env = env
         self._privileged = privileged
         self._space = space
         self._observed = None if observed is None else np.asarray(observed, np.int32)
@@ -61,21 +157,6 @@ class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
                     f"observed must name entries 0..{shape[0] - 1} of {env.name}'s observation, "
                     f"got {tuple(observed or ())}"
                 )
-
-    @property
-    def default_params(self) -> EnvParams:
-        """The wrapped environment's."""
-        return self._env.default_params
-
-    @property
-    def name(self) -> str:
-        """The wrapped environment's."""
-        return self._env.name
-
-    @property
-    def num_actions(self) -> int:
-        """The wrapped environment's."""
-        return self._env.num_actions
 
     def _window(self, observation: Any) -> Any:
         return observation if self._observed is None else observation[self._observed]
@@ -108,23 +189,11 @@ class Privileged(PrivilegedEnvironment[EnvState, EnvParams]):
         """Observe `state` through the window."""
         return self._window(self._env.observe(key, state, action, params))
 
-    def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
-        """Ask the wrapped environment."""
-        return self._env.is_truncated(state, params)
-
-    def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
-        """Ask the wrapped environment."""
-        return self._env.is_terminated(state, params)
-
     def privileged_state(self, env_state: EnvState, params: EnvParams) -> Any:
         """Return the named privileged state, by default the full observation."""
         if self._privileged is not None:
             return self._privileged(env_state, params)
         return self._env.observe(jax.random.key(0), env_state, None, params)
-
-    def action_space(self, params: EnvParams | None = None) -> spaces.Space:
-        """The wrapped environment's."""
-        return self._env.action_space(params)
 
     def observation_space(self, params: EnvParams) -> spaces.Space:
         """The window onto the wrapped environment's space."""

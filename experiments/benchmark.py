@@ -183,9 +183,8 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "train": train, "scaling": scaling, "reference": reference,
     }  # fmt: skip
-    tyro.extras.subcommand_cli_from_dict(
-        jobs, args=sys.argv[1:], description=__doc__, config=(tyro.conf.OmitArgPrefixes,)
-    )
+    omit = (tyro.conf.OmitArgPrefixes,)
+    cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,85 @@ Scripts import this module before any other of ours: importing it sets JAX up, w
 before JAX looks for devices, and gymnax makes it look when it is imported.
 """
 
+import contextlib
+import io
 import os
 import pathlib
+import re
+import signal
 import sys
+import traceback
 from collections.abc import Callable
+from typing import Any
 
-import jax
+_HERE = pathlib.Path(__file__).parent
+if pathlib.Path(sys.argv[0]).resolve().parent == _HERE:
+    # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import jax  # noqa: E402  it takes a second
+import tyro  # noqa: E402
+
+from interrupts import StopError, reason  # noqa: E402
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
     try:
         main()
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except StopError as stop:
+        print(f"{stop}", file=sys.stderr)
+        sys.exit(stop.code)
+    except OSError as error:
+        _end(reason(error))
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _end(str(error))
+
+
+def parse(target: Any, **settings: Any) -> Any:
+    """Read the command line with tyro, whose complaints become one sentence.
+
+    Args:
+      target: what `tyro.cli` takes, or a function by name of each subcommand.
+      settings: passed on to tyro.
+
+    Raises:
+      ValueError: when the words do not fit.
+    """
+    read = tyro.extras.subcommand_cli_from_dict if isinstance(target, dict) else tyro.cli
+    boxed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxed):
+            result = read(target, **settings)
+    except SystemExit as end:
+        if end.code != 2:
+            raise
+        raise ValueError(_sentence(boxed.getvalue())) from None
+    sys.stderr.write(boxed.getvalue())
+    return result
+
+
+def _sentence(box: str) -> str:
+    """Take the words out of the frame that tyro draws: complaint; hint."""
+    lines = [line.strip("│ ") for line in re.sub("\x1b\\[[0-9;]*m", "", box).splitlines()]
+    text = " ".join(line for line in lines if line and line[0] not in "╭╰")
+    parts = [part.strip(" .") for part in re.split("─+", text)]
+    return "; ".join(parts[:2])
+
+
+def _end(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether our own code raised it, as a sentence to the user, and no library by accident."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    package = frame.f_globals["__name__"].partition(".")[0]
+    file = pathlib.Path(frame.f_code.co_filename)
+    return package in ("adqn_jax", "envs") or _HERE in file.parents
 
 
 def _use_every_core() -> None:
@@ -40,3 +104,4 @@ def _cache_compilations() -> None:
 
 _use_every_core()
 _cache_compilations()
+jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error

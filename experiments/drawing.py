@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Circle, Rectangle
 
-from envs import CarFlag, Cleaner, HeavenHell, MemoryFourRooms
+from envs import CarFlag, Cleaner, FullyObserved, HeavenHell, MemoryFourRooms
 from shapes import (
     AGENT,
     BAD,
@@ -51,6 +51,8 @@ def picture_of(env: Any, env_params: Any) -> Picture:
     Raises:
       ValueError: when there is none.
     """
+    if isinstance(env, FullyObserved):
+        return FullyObservedPicture(picture_of(env.wrapped, env_params))
     for kind, picture in _PICTURES.items():
         if isinstance(env, kind):
             return picture(env, env_params)
@@ -58,6 +60,15 @@ def picture_of(env: Any, env_params: Any) -> Picture:
         f"there is no picture of {env.name}; there are those of carflag, heavenhell-N, cleaner and "
         f"memory-four-rooms-NxN"
     )
+
+
+class FullyObservedPicture:
+    """Another picture, whose true state is also what the agent sees."""
+
+    def __init__(self, of: Picture):
+        self.actions = of.actions
+        self.aspects = of.aspects[0], of.aspects[0]
+        self.state = self.observation = of.state
 
 
 class CarFlagPicture:

@@ -14,25 +14,9 @@ import tyro
 
 import cli
 import envs
-from adqn_jax import (
-    Config,
-    Hyperparameters,
-    LossConfig,
-    NetworkConfig,
-    SeedRunner,
-    TrainConfig,
-    load_params,
-    make_trainer,
-)
+from adqn_jax import Config, SeedRunner, load_policy, make_trainer
 from adqn_jax.tabular import Comparison, belief_graph, make_comparison, optimal_values
 from envs.pomdp import POMDP, heavenhell
-
-_PARTS = {
-    "hyper": Hyperparameters,
-    "network": NetworkConfig,
-    "loss": LossConfig,
-    "train": TrainConfig,
-}
 
 
 def exact_model(env: Any, discount: float) -> POMDP:
@@ -56,19 +40,18 @@ def compare_policy(path: pathlib.Path, *, epsilon: float, streams: int, seed: in
     """
     if not path.is_file():
         raise ValueError(f"{path} is no file: name <run>/policy/seed-000.npz")
-    params, metadata = load_params(path)
-    try:
-        env_name, config = metadata["env"], _config(metadata)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} does not say how its policy was trained") from error
-    env, env_params = envs.make(env_name)
+    policy = load_policy(path)
+    if "env" not in policy.about:
+        raise ValueError(f"{path} does not say on which environment it was trained")
+    config = policy.config
+    env, env_params = envs.make(policy.about["env"])
     model = exact_model(env, config.hyper.discount)
     histories = belief_graph(model)
     compare = make_comparison(
         make_trainer(config, env, env_params), histories, optimal_values(model, histories),
         streams=streams, epsilon=epsilon,
     )  # fmt: skip
-    return compare(params, jax.random.key(seed))
+    return compare(policy.params, jax.random.key(seed))
 
 
 def follow_training(
@@ -108,15 +91,6 @@ def follow_training(
     return rows
 
 
-def _config(metadata: dict[str, Any]) -> Config:
-    """Build the configuration that a policy was trained with; JSON made lists of its tuples."""
-    parts = {
-        name: part(**{k: tuple(v) if isinstance(v, list) else v for k, v in metadata[name].items()})
-        for name, part in _PARTS.items()
-    }
-    return Config(algorithm=metadata["algorithm"], **parts)
-
-
 def main(
     policies: Annotated[list[pathlib.Path], tyro.conf.Positional],
     epsilon: float = 0.0,
@@ -144,4 +118,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__))
+    cli.run(lambda: cli.parse(main, args=sys.argv[1:], description=__doc__))

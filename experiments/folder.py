@@ -1,62 +1,172 @@
 """A run's folder: who may write into it, and config.json."""
 
+import contextlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 import jax
 
+import lock
 
-def claim(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
-    """Make sure that the run may be written here; what is there stays as it is.
+_CONFIG = "config.json"
+
+
+class Claim:
+    """A folder that a run may write into, while it does."""
+
+    def __init__(self, folder: pathlib.Path, run: dict[str, Any], *, resume: bool):
+        """Remember what the run is."""
+        self.folder = folder
+        self.begun = False
+        self.lock: lock.Lock | None = None
+        self._run = run
+        self._resume = resume
+
+    def begin(self) -> None:
+        """Write config.json, after deleting what is not to be resumed."""
+        checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
+        shutil.rmtree(deleted, ignore_errors=True)
+        partial = self._partial_config()
+        if not self._resume and checkpoints.exists():
+            # Whoever is killed in between leaves a run that starts anew when resumed.
+            checkpoints.rename(deleted)
+        os.replace(partial, self.folder / _CONFIG)
+        self.begun = True
+        if not self._resume:
+            self._delete(keep=(_CONFIG, lock.NAME))
+
+    def hold(self) -> None:
+        """Make the folder anew where it has vanished.
+
+        Raises:
+          OSError: when it cannot be made, or another run is at work there by now.
+        """
+        assert self.lock is not None, "only a claimed folder is held"
+        if self.lock.renew():
+            self.write_config()
+
+    def write_config(self) -> None:
+        """Write config.json, whole or not at all.
+
+        Raises:
+          OSError: when it cannot be written.
+        """
+        os.replace(self._partial_config(), self.folder / _CONFIG)
+
+    def _partial_config(self) -> pathlib.Path:
+        config = {"run": self._run, "made_with": versions()}
+        partial = self.folder / "config.partial"
+        try:
+            partial.write_text(json.dumps(config, indent=2) + "\n")
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        return partial
+
+    def _delete(self, keep: tuple[str, ...]) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in keep:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def claim(
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
+) -> Iterator[Claim]:
+    """Hold a run's folder; unless the run begins, what is there stays as it is.
 
     Raises:
-      FileExistsError: when the folder holds a run, and neither flag says what to do with it.
-      ValueError: when it cannot be written, or what is to be resumed or overwritten is no such run.
+      ValueError: when the folder holds a run and neither flag says what to do with it, when it
+        cannot be written, when another run is at work there, or when what is to be resumed or
+        overwritten is no such run.
     """
-    config = folder / "config.json"
+    _refuse(folder, run, overwrite=overwrite, resume=resume)
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    claimed, fresh = Claim(folder, run, resume=resume), not _occupied(folder)
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            claimed.lock = lock.Lock(folder)
+            if fresh:  # so that even a run that is killed while compiling can be resumed
+                claimed.write_config()
+        except OSError as error:
+            raise ValueError(
+                f"cannot write to {folder}: {error.strerror}; choose another --out"
+            ) from error
+        yield claimed
+    finally:
+        if claimed.lock and fresh and not claimed.begun:
+            (folder / _CONFIG).unlink(missing_ok=True)
+        if claimed.lock:
+            claimed.lock.release()
+        if not claimed.begun:
+            for path in new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+
+def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+    config = folder / _CONFIG
     if (resume or overwrite) and not config.exists() and (resume or _occupied(folder)):
         what = "resume" if resume else "overwrite"
         raise ValueError(f"nothing to {what}: {folder} holds no run")
     if resume:
-        _refuse_differences(json.loads(config.read_text())["run"], run)
+        before = _read_config(config)
+        _refuse_differences(before["run"], run)
+        _tell_versions(before["made_with"])
     elif _occupied(folder) and not overwrite:
-        raise FileExistsError(
+        raise ValueError(
             f"{folder} already holds a run: --resume goes on with it, --overwrite deletes it, "
             f"--name chooses another folder"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
-        ) from error
-
-
-def begin(folder: pathlib.Path, run: dict[str, Any], *, resume: bool) -> None:
-    """Write config.json, after deleting what is not to be resumed."""
-    if not resume:
-        shutil.rmtree(folder)
-        folder.mkdir()
-    config = {"run": run, "made_with": versions()}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _occupied(folder: pathlib.Path) -> bool:
-    return folder.exists() and any(folder.iterdir())
+    return folder.exists() and any(path.name != lock.NAME for path in folder.iterdir())
+
+
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text())
+        flat_run, flat_versions = _flat(config["run"]), dict(config["made_with"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"nothing to resume: {path} is not what run.py writes; --overwrite starts anew"
+        ) from error
+    return {"run": flat_run, "made_with": flat_versions}
+
+
+def _tell_versions(before: dict[str, str]) -> None:
+    """Say what may keep a resumed run from being bit-equal."""
+    now = versions()
+    for name in ("jax", "jaxlib", "device"):
+        if before.get(name) != now[name]:
+            print(
+                f"note: the run was begun with {name} {before.get(name)}, this is {now[name]}: "
+                f"from here on its numbers may differ in rounding",
+                file=sys.stderr,
+            )
 
 
 def _refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
-    before, now = _flat(before), _flat(json.loads(json.dumps(now)))
+    now = _flat(json.loads(json.dumps(now)))
+    total = "train.total_timesteps"
     for name in sorted({*before, *now}):
-        longer = name == "train.total_timesteps" and now[name] >= before[name]
-        if before.get(name) != now.get(name) and not longer:
+        old, new = before.get(name), now.get(name)
+        longer = name == total and isinstance(old, int) and now[total] >= old
+        if old != new and not longer:
             raise ValueError(
-                f"the run to resume has {name} {before.get(name)}, not {now.get(name)}: give the "
-                f"same settings, or another --name"
+                f"the run to resume has {name} {old}, not {new}: give the same settings (more "
+                f"total_timesteps are welcome), or another --name"
             )
 
 

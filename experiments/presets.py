@@ -66,6 +66,8 @@ _CHANGES: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
             "log_every": 40_000,
         },
     },
+    # The first gradient step needs the longest episode, of 200 steps, of each environment.
+    ("fast", "cleaner"): {"train": {"warmup_timesteps": 26_000}},
     # The authors' head is shorter after convolutions.
     ("paper", "memory-four-rooms-7x7"): {"network": {"head_sizes": (512,)}},
 }

@@ -16,21 +16,37 @@ class Records:
         self.path = path
         self.rows: list[dict[str, Any]] = []
 
-    def add(self, metrics: dict[str, np.ndarray], seconds: float) -> None:
-        """Append a log point.
+    def add(self, metrics: dict[str, np.ndarray], seconds: float) -> list[str]:
+        """Append a log point; it is not written yet.
 
         Args:
           metrics: an array [seeds] for each metric.
           seconds: wall-clock seconds of training so far.
+
+        Returns:
+          A sentence for each seed that has failed since the log point before.
         """
+        failed_before = {row["seed"] for row in self._last_rows() if row["failed"]}
         for seed in range(metrics["timesteps"].size):
             row = {name: values[seed].item() for name, values in metrics.items()}
             first = {"seed": seed, "timesteps": row.pop("timesteps")}
             self.rows.append(first | row | {"training_seconds": round(seconds, 3)})
-        self.write()
+        return [
+            f"seed {row['seed']} has failed by timestep {row['timesteps']:,}: its loss or its "
+            f"parameters are not finite; the other seeds go on"
+            for row in self._last_rows()
+            if row["failed"] and row["seed"] not in failed_before
+        ]
 
     def write(self) -> None:
-        """Replace the file by all rows."""
+        """Replace the file by all rows; without rows there is none.
+
+        Raises:
+          OSError: when it cannot be written; the file stays as it was.
+        """
+        if not self.rows:
+            self.path.unlink(missing_ok=True)
+            return
         partial = self.path.with_suffix(".partial")
         with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0].keys(), lineterminator="\n")
@@ -39,9 +55,16 @@ class Records:
         os.replace(partial, self.path)
 
     def last(self, metric: str) -> np.ndarray:
-        """Return a metric at the last log point, float [seeds]."""
-        last = self.rows[-1]["timesteps"]
-        return np.array([row[metric] for row in self.rows if row["timesteps"] == last])
+        """Return a metric at the last log point, float [seeds that have not failed]."""
+        return np.array([row[metric] for row in self._last_rows() if not row["failed"]])
+
+    def mean(self, metric: str) -> float:
+        """Average a metric at the last log point over seeds that have not failed; perhaps NaN."""
+        values = self.last(metric)
+        return float(values.mean()) if values.size else float("nan")
+
+    def _last_rows(self) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["timesteps"] == self.rows[-1]["timesteps"]]
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -9,13 +9,12 @@ import pathlib
 import sys
 
 import numpy as np
-import tyro
 from PIL import Image
 
 import cli
 import envs
 from drawing import picture_of
-from episode import load_policy
+from episode import setting
 from scene import film, make_scene, strip
 
 _GIF_COLOURS = 64
@@ -81,12 +80,12 @@ def render(
         )
     if env is not None:
         picture_of(*envs.make(env))
-    trained, name = load_policy(policy, env) if policy else (None, str(env))
-    scene = make_scene(*envs.make(name), trained, seed, epsilon or 0.0)
+    who = setting(env, policy)
+    scene = make_scene(who.env, who.env_params, who.policy, seed, epsilon or 0.0)
     shown = _shown(steps, frames, scene.recording.length)
     png, film_gif = io.BytesIO(), gif(film(scene), fps)
     strip(scene, shown).save(png, "PNG", optimize=True)
-    for path, content in zip(_paths(to, name), (png.getvalue(), film_gif), strict=True):
+    for path, content in zip(_paths(to, who.env_name), (png.getvalue(), film_gif), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         print(f"wrote {path}, {len(content) / 1000:,.0f} kB")
@@ -111,7 +110,7 @@ def _paths(to: pathlib.Path | None, env_name: str) -> tuple[pathlib.Path, pathli
 
 def main() -> None:
     """Draw."""
-    tyro.cli(render, args=sys.argv[1:], description=__doc__)
+    cli.parse(render, args=sys.argv[1:], description=__doc__)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """Train many seeds of one algorithm on one environment, in one compiled program.
 
 Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ and checkpoints/.
+
+SIGINT (Ctrl-C) and SIGTERM stop the run as soon as all is saved; a second Ctrl-C leaves at once.
+--resume goes on, after kill -9 from the last checkpoint. Exit codes: 0 done; 2 bad input, nothing
+was changed; 74 results could not be written; 75 --timeout reached; 130 and 143 interrupted by
+SIGINT and SIGTERM.
 """
 
 import dataclasses
@@ -32,6 +37,8 @@ class Choice:
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
     """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
+    observe: envs.Observe = "observation"
+    """What the agent sees: its observations, or, for an upper bound, the privileged state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +51,20 @@ class Args(Choice):
     """Root of the random keys; seed i of a run draws from fold_in(key(seed), i)."""
     out: pathlib.Path = pathlib.Path("runs")
     """Folder of all runs."""
-    name: str = "default"
-    """Name of this run's folder, <out>/<env>/<algo>/<name>."""
+    name: str | None = None
+    """Name of this run's folder, <out>/<env>/<algo>/<name>, of letters, digits and any of ._=,+-;
+    unless given, `default`, or, of a run that shows a bound, `memoryless` (--history none),
+    `state` (--observe state) or both."""
     overwrite: bool = False
     """Delete what the run's folder holds, and start anew."""
     resume: bool = False
-    """Go on from the newest checkpoint in the run's folder."""
+    """Go on from the newest checkpoint in the run's folder, or anew where there is none yet."""
     dry_run: bool = False
     """Only say what the run would need: parameters, memory, and how many seeds would fit."""
     checkpoint_minutes: float = 10.0
     """Minutes between checkpoints; one is always written at the end."""
+    timeout: float | None = None
+    """Minutes, compiling included, after which the run saves all and stops; None: never."""
     hyper: Hyperparameters = Hyperparameters()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
@@ -63,10 +74,10 @@ class Args(Choice):
 def parse(argv: list[str]) -> Args:
     """Read the command line; the defaults follow the environment, algorithm and preset chosen."""
     without_help = [word for word in argv if word not in ("-h", "--help")]
-    choice, _ = tyro.cli(Choice, args=without_help, return_unknown_args=True)
+    choice, _ = cli.parse(Choice, args=without_help, return_unknown_args=True)
     if choice.algo not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {choice.algo!r}; known are {', '.join(ALGORITHMS)}")
-    envs.make(choice.env)
+    envs.make(choice.env, choice.observe)
     config = presets.preset(choice.preset, choice.env, choice.algo)
     default = Args(
         **dataclasses.asdict(choice),
@@ -75,43 +86,68 @@ def parse(argv: list[str]) -> Args:
         loss=config.loss,
         train=config.train,
     )
-    args = tyro.cli(
+    args: Args = cli.parse(
         Annotated[Args, tyro.conf.OmitArgPrefixes],
         args=argv,
         default=default,
         description=__doc__,
     )
-    if args.seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {args.seeds}")
-    if not args.checkpoint_minutes > 0:
-        raise ValueError(
-            f"checkpoint_minutes must be greater than 0, got {args.checkpoint_minutes}"
-        )
-    if args.overwrite and args.resume:
-        raise ValueError("--overwrite and --resume exclude each other: give one of them")
+    _check(args)
     return args
 
 
-def main() -> None:
-    """Train."""
-    args = parse(sys.argv[1:])
-    config = Config(
+def _check(args: Args) -> None:
+    if args.seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {args.seeds}")
+    if not 0 <= args.seed < 2**32:
+        raise ValueError(f"seed must be from 0 to 2^32 - 1, got {args.seed}")
+    for name in ("checkpoint_minutes", "timeout"):
+        minutes = getattr(args, name)
+        if minutes is not None and not minutes > 0:
+            raise ValueError(f"{name} must be greater than 0, got {minutes}")
+    folder = args.name or "default"
+    if args.name == "" or not re.fullmatch(r"[\w.=,+-]+", folder) or not folder.strip("."):
+        raise ValueError(
+            f"name must be letters, digits and any of ._=,+- (it names a folder in the folder of "
+            f"--out, and none elsewhere), got {args.name!r}"
+        )
+    if args.overwrite and args.resume:
+        raise ValueError("--overwrite and --resume exclude each other: give one of them")
+
+
+def config_of(args: Args) -> Config:
+    """Return the run's configuration."""
+    return Config(
         algorithm=args.algo,
         hyper=args.hyper,
         network=args.network,
         loss=args.loss,
         train=args.train,
     )
+
+
+def folder_of(args: Args) -> pathlib.Path:
+    """Return the run's folder."""
+    bounds = {"memoryless": args.network.history == "none", "state": args.observe == "state"}
+    name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
+    return args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / name
+
+
+def main() -> None:
+    """Train."""
+    args = parse(sys.argv[1:])
     session.train(
-        config,
+        config_of(args),
         env_name=args.env,
+        observe=args.observe,
         num_seeds=args.seeds,
         seed=args.seed,
-        folder=args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / args.name,
+        folder=folder_of(args),
         overwrite=args.overwrite,
         resume=args.resume,
         dry_run=args.dry_run,
         checkpoint_minutes=args.checkpoint_minutes,
+        timeout_minutes=args.timeout,
     )
 
 

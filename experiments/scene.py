@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from adqn_jax import ALGORITHMS
+from adqn_jax import ALGORITHMS, Policy
 from drawing import Picture, picture_of
-from episode import Policy, Recording, record
+from episode import Recording, record
 from shapes import AGENT, HINT, INK
 
 _TEAL = "#2a9d8f"  # of U
@@ -135,8 +135,8 @@ def make_scene(
     """
     picture = picture_of(env, env_params)
     recording = record(jax.random.key(seed), env, env_params, policy, epsilon)
-    who = policy.algorithm if policy else "random actions"
-    u_name = _U.get(ALGORITHMS[policy.algorithm].privileged, "") if policy else ""
+    who = policy.config.algorithm if policy else "random actions"
+    u_name = _U.get(ALGORITHMS[policy.config.algorithm].privileged, "") if policy else ""
     return Scene(f"{env.name}, {who}", picture, recording, u_name)
 
 

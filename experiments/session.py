@@ -1,82 +1,149 @@
 """A training run as the host sees it: compiled chunks, and what happens between them."""
 
-import contextlib
 import dataclasses
 import pathlib
 import time
 from typing import Any
 
 import jax
-import numpy as np
 import tqdm
 
 import envs
-import plot
 from adqn_jax import Config, SeedRunner, Trainer, make_trainer
-from adqn_jax.checkpoint import Checkpoints
-from adqn_jax.policy import save_params
+from adqn_jax.checkpoint import Checkpoints, Newest
 from adqn_jax.types import TrainState
-from folder import begin, claim
+from folder import Claim, claim
+from interrupts import Interrupts, StopError
 from memory import Memory
+from outcome import Writing, finish, report
 from records import Records
+
+#: Seconds after which a checkpoint that could not be written is tried again.
+_RETRY_SECONDS = 60.0
 
 
 @dataclasses.dataclass
 class Session:
     """A run in progress."""
 
-    folder: pathlib.Path
+    claimed: Claim
     runner: SeedRunner
     states: TrainState
     records: Records
     checkpoints: Checkpoints
-    log_points: int  # finished so far
-    training_seconds: float  # in compiled chunks, so far
+    writing: Writing
+    chunks: int = 0  # finished so far
+    training_seconds: float = 0.0  # in compiled programs, so far
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the results go."""
+        return self.claimed.folder
 
     @property
     def trainer(self) -> Trainer:
         """The functions of one seed."""
         return self.runner.trainer
 
+    @property
+    def iterations(self) -> int:
+        """Finished so far."""
+        return self.chunks * self.trainer.plan.iterations_per_chunk
+
+    @property
+    def timesteps(self) -> int:
+        """Simulated so far, per seed."""
+        return int(self.trainer.plan.timesteps(self.iterations))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to train."""
+        plan = self.trainer.plan
+        return self.chunks >= plan.chunks_per_log * plan.log_points
+
+    def advance(self) -> None:
+        """Run a chunk and, when a log point is reached, evaluate and record."""
+        started = time.perf_counter()
+        self.states = jax.block_until_ready(self.runner.iterate(self.states))
+        self.chunks += 1
+        if self.chunks % self.trainer.plan.chunks_per_log:
+            self.training_seconds += time.perf_counter() - started
+            return
+        metrics = self.runner.evaluate(self.states)
+        self.training_seconds += time.perf_counter() - started
+        for sentence in self.records.add(metrics, self.training_seconds):
+            tqdm.tqdm.write(sentence)
+        if self.hold():
+            self.writing.attempt("metrics.csv", self.records.write)
+
+    def save(self) -> None:
+        """Write a checkpoint in the background."""
+        history = {"rows": self.records.rows, "training_seconds": self.training_seconds}
+        if self.hold():
+            self.checkpoints.save(self.iterations, self.states, history)
+
+    def hold(self) -> bool:
+        """Say whether the folder is there, and ours; make it anew where it has vanished."""
+        return self.writing.attempt(str(self.folder), self.claimed.hold)
+
 
 def train(
-    config: Config, *, env_name: str, num_seeds: int, seed: int, folder: pathlib.Path,
-    overwrite: bool, resume: bool, dry_run: bool, checkpoint_minutes: float,
+    config: Config, *, env_name: str, observe: envs.Observe = "observation", num_seeds: int,
+    seed: int, folder: pathlib.Path, overwrite: bool = False, resume: bool = False,
+    dry_run: bool = False, checkpoint_minutes: float = 10.0, timeout_minutes: float | None = None,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 
     Raises:
-      ValueError: when the configuration cannot be run, or does not match what is resumed.
-      FileExistsError: when the folder holds a run, and neither flag says what to do with it.
+      ValueError: when the configuration cannot be run, or does not match what is resumed, or the
+        folder holds a run and no flag says what to do with it.
+      StopError: when the run ends before it is done, or its results cannot be written.
     """
-    env, env_params = envs.make(env_name)
+    env, env_params = envs.make(env_name, observe)
     trainer = make_trainer(config, env, env_params)
-    run = {"env": env_name, "env_settings": env.settings, "seeds": num_seeds, "seed": seed}
-    run |= dataclasses.asdict(config)
-    if not dry_run:
-        claim(folder, run, overwrite=overwrite, resume=resume)
-    _describe(env_name, num_seeds, trainer)
-
+    run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
     runner = SeedRunner(trainer, num_seeds, config.hyper)
-    runner.compile()
-    print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
-    memory = Memory.of(runner)
     if dry_run:
-        print(memory.table())
-    memory.check()
-    if dry_run:
+        _describe(env_name, runner)
+        print(_compile(runner).table())
         return
-    begin(folder, run, resume=resume)
-    session = _start(runner, folder, seed, resume=resume)
-    _loop(session, checkpoint_minutes * 60.0)
-    _finish(session, run)
+    with (
+        Interrupts(timeout_minutes) as interrupts,
+        claim(folder, run, overwrite=overwrite, resume=resume) as claimed,
+    ):
+        checkpoints = Checkpoints(folder / "checkpoints", num_seeds)
+        newest = checkpoints.newest() if resume else None
+        _describe(env_name, runner)
+        _compile(runner).check()
+        claimed.begin()
+        if interrupts.stop:
+            raise StopError(interrupts.code, f"{interrupts.reason}: {_how_to_go_on(0, folder)}")
+        session = _start(runner, claimed, checkpoints, newest, seed)
+        _loop(session, interrupts, checkpoint_minutes * 60.0)
+        session.save()
+        if not session.done:
+            session.writing.attempt("a checkpoint", checkpoints.wait)
+            session.writing.check()
+            how = _how_to_go_on(session.timesteps, folder)
+            raise StopError(interrupts.code, f"{interrupts.reason}: {how}")
+        finish(session, run)
+        report(session)
 
 
-def _describe(env_name: str, num_seeds: int, trainer: Trainer) -> None:
-    plan, train_config = trainer.plan, trainer.config.train
+def record(
+    config: Config, *, env_name: str, observe: envs.Observe, num_seeds: int, seed: int
+) -> dict[str, Any]:
+    """Return what decides a run's numbers, as config.json keeps it."""
+    env, _ = envs.make(env_name, observe)
+    run = {"env": env_name, "env_settings": env.settings, "observe": observe}
+    return run | {"seeds": num_seeds, "seed": seed} | dataclasses.asdict(config)
+
+
+def _describe(env_name: str, runner: SeedRunner) -> None:
+    plan, train_config = runner.trainer.plan, runner.trainer.config.train
     trained = plan.updates_per_iteration * train_config.batch_rows * plan.row_length
     print(
-        f"{trainer.config.algorithm} on {env_name}, {num_seeds} seeds on "
+        f"{runner.trainer.config.algorithm} on {env_name}, {runner.num_seeds} seeds on "
         f"{len(jax.local_devices())} x {jax.devices()[0].platform}\n"
         f"each seed: {plan.total_timesteps:,} timesteps, {plan.warmup_steps * plan.num_envs:,} of "
         f"them warm-up; an iteration is {plan.timesteps_per_iteration} timesteps and "
@@ -87,75 +154,52 @@ def _describe(env_name: str, num_seeds: int, trainer: Trainer) -> None:
     )
 
 
-def _start(runner: SeedRunner, folder: pathlib.Path, seed: int, *, resume: bool) -> Session:
-    checkpoints = Checkpoints(folder / "checkpoints")
-    records = Records(folder / "metrics.csv")
-    if resume and checkpoints.latest is not None:
-        states, history = checkpoints.restore(runner.abstract_states)
-        records.rows = history["rows"]
-        records.write()
-        log_points, seconds = checkpoints.latest, history["training_seconds"]
-    else:
-        states, log_points, seconds = runner.init(jax.random.key(seed)), 0, 0.0
-    return Session(folder, runner, states, records, checkpoints, log_points, seconds)
+def _compile(runner: SeedRunner) -> Memory:
+    runner.compile()
+    print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
+    return Memory.of(runner)
 
 
-def _loop(session: Session, checkpoint_seconds: float) -> None:
-    plan, runner = session.trainer.plan, session.runner
-    saved_at = time.monotonic()
-    per_chunk = plan.iterations_per_chunk * plan.timesteps_per_iteration * runner.num_seeds
-    done = plan.timesteps(session.log_points * plan.iterations_per_log) * runner.num_seeds
+def _how_to_go_on(timesteps: int, folder: pathlib.Path) -> str:
+    return f"stopped at timestep {timesteps:,}; the same command with --resume goes on in {folder}"
+
+
+def _start(
+    runner: SeedRunner, claimed: Claim, checkpoints: Checkpoints, newest: Newest | None,
+    seed: int,
+) -> Session:  # fmt: skip
+    """Start anew, or from the newest checkpoint."""
+    records, writing = Records(claimed.folder / "metrics.csv"), Writing()
+    if newest is None:
+        states = jax.block_until_ready(runner.init(jax.random.key(seed)))
+        return Session(claimed, runner, states, records, checkpoints, writing)
+    states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
+    records.rows = history["rows"]
+    session = Session(
+        claimed, runner, states, records, checkpoints, writing,
+        chunks=newest.iterations // runner.trainer.plan.iterations_per_chunk,
+        training_seconds=history["training_seconds"],
+    )  # fmt: skip
+    for sentence in newest.damaged:
+        print(sentence, flush=True)
+    print(f"going on from the checkpoint at timestep {session.timesteps:,}", flush=True)
+    writing.attempt("metrics.csv", records.write)
+    return session
+
+
+def _loop(session: Session, interrupts: Interrupts, checkpoint_seconds: float) -> None:
+    plan, seeds = session.trainer.plan, session.runner.num_seeds
+    save_at = time.monotonic() + checkpoint_seconds
     with tqdm.tqdm(
-        total=plan.total_timesteps * runner.num_seeds, initial=done, unit=" timesteps",
-        unit_scale=True, disable=None, dynamic_ncols=True,
+        total=plan.total_timesteps * seeds, initial=session.timesteps * seeds,
+        unit=" timesteps", unit_scale=True, disable=None, dynamic_ncols=True,
     ) as bar:  # fmt: skip
-        while session.log_points < plan.log_points:
-            started = time.perf_counter()
-            for _ in range(plan.chunks_per_log):
-                session.states = jax.block_until_ready(runner.iterate(session.states))
-                bar.update(per_chunk)
-            metrics = runner.evaluate(session.states)
-            session.training_seconds += time.perf_counter() - started
-            session.log_points += 1
-            session.records.add(metrics, session.training_seconds)
-            bar.set_postfix_str(f"return {metrics['eval_return'].mean():.3f}")
-            if time.monotonic() - saved_at > checkpoint_seconds:
-                save(session)
-                saved_at = time.monotonic()
-
-
-def save(session: Session) -> None:
-    """Write a checkpoint in the background."""
-    history = {"rows": session.records.rows, "training_seconds": session.training_seconds}
-    session.checkpoints.save(session.log_points, session.states, history)
-
-
-def _finish(session: Session, run: dict[str, Any]) -> None:
-    save(session)
-    online = session.trainer.config.train.eval_params == "online"
-    params = jax.device_get(session.states.params if online else session.states.target_params)
-    policies = session.folder / "policy"
-    policies.mkdir(exist_ok=True)
-    for seed in range(session.runner.num_seeds):
-        of_seed = jax.tree.map(lambda x, seed=seed: x[seed], params)
-        save_params(policies / f"seed-{seed:03d}.npz", of_seed, {"seed_index": seed, **run})
-    with contextlib.closing(session.checkpoints):
-        plot.curve(session.folder)
-    _report(session)
-
-
-def _report(session: Session) -> None:
-    runner, plan = session.runner, session.trainer.plan
-    final = session.records.last("eval_return")
-    error = final.std(ddof=1) / np.sqrt(final.size) if final.size > 1 else float("nan")
-    trained = plan.log_points * plan.iterations_per_log * plan.timesteps_per_iteration
-    rows = {
-        "final greedy return": f"{final.mean():.3f} +- {error:.3f} (standard error)",
-        "last 100 episodes": f"{session.records.last('behaviour_return').mean():.3f} (behaviour)",
-        "compiling": f"{runner.compile_seconds:.1f} s",
-        "training": f"{session.training_seconds:.1f} s",
-        "timesteps": f"{trained * final.size / session.training_seconds:,.0f} /s over all seeds",
-        "results": str(session.folder),
-    }
-    for name, value in rows.items():
-        print(f"{name:>20}  {value}")
+        while not session.done and not interrupts.stop:
+            session.advance()
+            bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
+            bar.set_postfix_str(f"return {session.records.mean('eval_return'):.3f}")
+            if not session.writing.attempt("a checkpoint", session.checkpoints.check):
+                save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
+            if time.monotonic() >= save_at:
+                session.save()
+                save_at = time.monotonic() + checkpoint_seconds

@@ -11,7 +11,6 @@ import time
 
 import matplotlib
 import numpy as np
-import tyro
 
 import cli
 import exactness
@@ -55,7 +54,7 @@ def main() -> None:
     Raises:
       ValueError: when an argument is out of its range, or a statement does not hold.
     """
-    args = tyro.cli(Args, description=__doc__)
+    args = cli.parse(Args, description=__doc__)
     if min(args.episodes, args.seeds, args.corridor, args.training_seeds) < 1 or args.timesteps < 0:
         raise ValueError("episodes, seeds and corridor must be at least 1, timesteps at least 0")
     args.out.mkdir(parents=True, exist_ok=True)

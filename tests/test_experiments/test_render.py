@@ -17,11 +17,11 @@ from test_run import call
 import cli
 import envs
 import render
-from adqn_jax import ALGORITHMS, Config, NetworkConfig, save_params
+from adqn_jax import ALGORITHMS, Config, NetworkConfig, load_policy, make_policy, save_policy
 from adqn_jax.networks import make_networks
 from adqn_jax.types import Rows
 from drawing import picture_of
-from episode import load_policy, record
+from episode import record
 from scene import Scene, film, make_scene, strip
 
 FIVE = ("carflag", "heavenhell-3", "cleaner", "memory-four-rooms-7x7", "memory-four-rooms-9x9")
@@ -52,9 +52,11 @@ def untrained(algorithm: str, env_name: str) -> dict[str, Any]:
 
 def save(path: pathlib.Path, algorithm: str = "adqn-vr", env: str = "carflag") -> pathlib.Path:
     """Write a policy file as `run.py` does."""
-    config = dataclasses.asdict(Config(algorithm, network=NETWORK))
-    run = {"seed_index": 0, "env": env, "seeds": 1, "seed": 0, **config}
-    save_params(path, untrained(algorithm, env), run)
+    config = Config(algorithm, network=NETWORK)
+    policy = make_policy(
+        config, *envs.make(env), untrained(algorithm, env), {"env": env, "seed_index": 0}
+    )
+    save_policy(path, policy)
     return path
 
 
@@ -116,7 +118,7 @@ def test_hidden_states_differ_only_on_the_true_side() -> None:
 def test_values_drawn_are_the_policy_s(algorithm: str, tmp_path: pathlib.Path) -> None:
     """Actions are greedy in Q, Q and U are those of rows that hold the episode."""
     path = save(tmp_path / "policy.npz", algorithm, "carflag")
-    policy, name = load_policy(path)
+    policy, name = load_policy(path), "carflag"
     env, params = make(name, 12)
     scene = make_scene(env, params, policy, seed=2, epsilon=0.0)
     recording = scene.recording
@@ -165,8 +167,8 @@ def test_a_recording_is_the_environment_s() -> None:
 
 def test_epsilon_explores(tmp_path: pathlib.Path) -> None:
     """With epsilon 1 actions are not those that Q prefers, and time runs out."""
-    policy, name = load_policy(save(tmp_path / "policy.npz", "dqn", "carflag"))
-    recording = record(jax.random.key(2), *make(name, 30), policy, 1.0)
+    policy = load_policy(save(tmp_path / "policy.npz", "dqn", "carflag"))
+    recording = record(jax.random.key(2), *make("carflag", 30), policy, 1.0)
     assert recording.truncated
     assert recording.q is not None
     assert 0 < (recording.actions == recording.q.argmax(-1)).mean() < 0.6

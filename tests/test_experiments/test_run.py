@@ -14,9 +14,8 @@ import pytest
 
 import cli
 import run
-from adqn_jax import ALGORITHMS, load_params
+from adqn_jax import ALGORITHMS, load_policy
 from benchmarks.flops import count_flops
-from episode import load_policy
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS = ("--row-length", "20")  # for environments with longer episodes
@@ -63,11 +62,9 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
     assert config["run"]["algorithm"] == algo
     assert {"jax", "commit", "device"} <= set(config["made_with"])
     assert matplotlib.image.imread(folder / "curve.png").std() > 0
-    policy = folder / "policy" / "seed-002.npz"
-    params, metadata = load_params(policy)
-    assert set(params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
-    assert metadata["env"] == env
-    assert load_policy(policy)[1] == env, "whole, and fit to act"
+    policy = load_policy(folder / "policy" / "seed-002.npz")
+    assert set(policy.params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
+    assert (policy.about["env"], policy.about["seed_index"]) == (env, 2)
     for words in ("final greedy return", "compiling", "training", "timesteps"):
         assert words in done.stdout
     assert "it/s" not in done.stderr, "progress bars are for terminals"
@@ -78,7 +75,7 @@ def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     done = call("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "gymnax_CartPole-v1_0,2" / "adqn-vr" / "default"
-    params, _ = load_params(folder / "policy" / "seed-019.npz")
+    params = load_policy(folder / "policy" / "seed-019.npz").params
     observation = params["q"]["history"]["params"]["observation"]["Linear_0"]["kernel"]
     assert observation.shape[0] == 2
     assert params["u"]["head"]["params"]["Linear_0"]["kernel"].shape[0] == 8 + 4
@@ -94,7 +91,7 @@ def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
     assert (whole.returncode, half.returncode, rest.returncode) == (0, 0, 0), rest.stderr
     folders = [tmp_path / "runs" / "heavenhell-1" / "adqn" / name for name in ("whole", "parts")]
     assert rows_of(folders[0]) == rows_of(folders[1])
-    ours, theirs = (load_params(f / "policy" / "seed-001.npz")[0] for f in folders)
+    ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params for f in folders)
     kernel = ("q", "history", "params", "kernel_h")
     for key in kernel:
         ours, theirs = ours[key], theirs[key]
@@ -131,20 +128,6 @@ def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     assert "at most 0 seeds fit" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list((tmp_path / "runs" / "carflag" / "adqn-vr" / "default").iterdir())
-
-
-def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
-    """plot.py puts runs into one picture."""
-    for algo, seed in (("a", 0), ("b", 1)):
-        folder = tmp_path / "carflag" / algo / "x"
-        folder.mkdir(parents=True)
-        returns = np.random.default_rng(seed).normal(size=(4, 3))
-        lines = ["seed,timesteps,eval_return"]
-        lines += [f"{s},{t},{returns[t, s]}" for t in range(4) for s in range(3)]
-        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-    done = call("plot.py", "carflag/a/x", "carflag/b/x", "--to", "both.png", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert matplotlib.image.imread(tmp_path / "both.png").std() > 0
 
 
 @pytest.mark.parametrize(

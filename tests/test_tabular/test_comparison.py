@@ -12,7 +12,7 @@ from test_cassandra import TIGER
 
 import envs
 import exactness
-from adqn_jax import make_trainer, save_params
+from adqn_jax import make_policy, make_trainer, save_policy
 from adqn_jax.tabular import belief_graph, make_comparison, optimal_values
 from adqn_jax.types import Rows, Values
 from envs.pomdp import heavenhell
@@ -102,18 +102,19 @@ def test_saved_policies(tmp_path: pathlib.Path) -> None:
     """A file says all that is needed, of a .pomdp too; what is no finite POMDP is refused."""
     path = tmp_path / "tiger.pomdp"
     path.write_text(TIGER)
-    trainer = make_trainer(CONFIG, *envs.make(f"pomdp:{path}"))
+    env = envs.make(f"pomdp:{path}")
+    trainer = make_trainer(CONFIG, *env)
     params = jax.device_get(jax.jit(lambda key: trainer.init(key).params)(jax.random.key(0)))
     for file, name in (("tiger", f"pomdp:{path}"), ("carflag", "carflag")):
-        save_params(tmp_path / f"{file}.npz", params, {"env": name, **dataclasses.asdict(CONFIG)})
+        save_policy(tmp_path / f"{file}.npz", make_policy(CONFIG, *env, params, {"env": name}))
     options: dict[str, Any] = {"epsilon": 1.0, "streams": 4, "seed": 0}
     found = exactness.compare_policy(tmp_path / "tiger.npz", **options)
     assert all(np.isfinite(value) for value in dataclasses.astuple(found))
     assert found.q_error > 10, "the values of Tiger, at discount 0.5, are those of -100 and 10"
     with pytest.raises(ValueError, match=r"is no finite POMDP: heavenhell-N and pomdp:PATH are"):
         exactness.compare_policy(tmp_path / "carflag.npz", **options)
-    save_params(tmp_path / "bare.npz", params, {"env": "heavenhell-2"})
-    with pytest.raises(ValueError, match="does not say how its policy was trained"):
+    save_policy(tmp_path / "bare.npz", make_policy(CONFIG, *env, params, {}))
+    with pytest.raises(ValueError, match="does not say on which environment"):
         exactness.compare_policy(tmp_path / "bare.npz", **options)
     with pytest.raises(ValueError, match="is no file"):
         exactness.compare_policy(tmp_path / "none.npz", **options)

@@ -1,0 +1,193 @@
+"""Train any part of the paper's grid of environments and algorithms, and draw it.
+
+What is finished is skipped, what was interrupted goes on from its last checkpoint; when a run fails
+the others go on, and it is named at the end. Writes
+<out>/<env>/<algo>/<name>/ as run.py does, and the figure.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+import subprocess
+import sys
+
+import cli
+import envs
+import plot
+import records
+import results
+import run
+import session
+from adqn_jax import ALGORITHMS, Config
+from adqn_jax.plan import make_plan
+
+_RUN = pathlib.Path(__file__).with_name("run.py")
+_FEWEST_ENVS = 4
+#: Timesteps evaluated per timestep between log points, at most; training is not to be the lesser.
+_MOST_EVALUATED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Which part of the grid, and how much of it."""
+
+    envs: tuple[str, ...] = results.PAPER_ENVS
+    """Environments, a panel each; any that run.py knows."""
+    algos: tuple[str, ...] = tuple(ALGORITHMS)
+    """Algorithms, a curve each."""
+    preset: str = "fast"
+    """Settings: fast or paper."""
+    seeds: int = 20
+    """Seeds of each pair."""
+    fraction: float = 1.0
+    """Share of the preset's timesteps, in (0, 1]: shortens the run, its warm-up and the fall of
+    epsilon; where the warm-up would not reach, fewer environments are stepped side by side."""
+    bounds: bool = False
+    """Also train dqn without history and dqn that sees the state, and draw them as dashed lines."""
+    seed: int = 0
+    """Root of the random keys."""
+    out: pathlib.Path = pathlib.Path("runs")
+    """Folder of all runs."""
+    name: str | None = None
+    """Name of the runs' folders, <out>/<env>/<algo>/<name>; by default it follows from preset,
+    fraction and seeds."""
+    metric: str = "eval_return"
+    """What is drawn: eval_return, or behaviour_return, the paper's measure."""
+    to: pathlib.Path = pathlib.Path("figure1.png")
+    """The picture to write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One run of the grid."""
+
+    words: list[str]  # after run.py
+    args: run.Args  # what they say
+    config: Config
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where its results are."""
+        return run.folder_of(self.args)
+
+    def is_done(self) -> bool:
+        """Whether the folder holds this very run, and the run its last log point."""
+        files = [self.folder / name for name in ("config.json", "metrics.csv", "curve.png")]
+        if not all(file.is_file() for file in files):
+            return False
+        args = self.args
+        needed = session.record(
+            self.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds,
+            seed=args.seed,
+        )  # fmt: skip
+        there = json.loads(files[0].read_text())["run"]
+        plan = make_plan(self.config, envs.make(args.env)[1])
+        last = records.read(files[1])["timesteps"][-1].min()
+        return bool(there == json.loads(json.dumps(needed)) and last >= plan.total_timesteps)
+
+    def train(self) -> bool:
+        """Train in a process of its own, whose memory and failures stay there; returns success."""
+        resume = ["--resume"] if (self.folder / "config.json").is_file() else []
+        process = subprocess.Popen([sys.executable, str(_RUN), *self.words, *resume])
+        try:
+            return process.wait() == 0
+        except KeyboardInterrupt:
+            process.wait()  # it was interrupted too, and may have something to save
+            raise
+
+
+def shorten(config: Config, fraction: float, longest: int) -> Config:
+    """Shorten a run.
+
+    Args:
+      config: the run.
+      fraction: of its timesteps, in (0, 1]; 1 leaves it as it is.
+      longest: the environment's longest episode, which a row must hold before training begins.
+
+    Returns:
+      The run with `fraction` of the timesteps, warm-up and fall of epsilon, rounded up to what the
+      first gradient step needs; with a smaller buffer where it would not fill, with fewer parallel
+      environments where the warm-up would not give a row of each, and with log points so far apart
+      that evaluating does not take longer than training.
+    """
+    if fraction == 1:
+        return config
+    train = config.train
+    slots = (train.row_length or longest) + 1
+    num_envs = max(int(fraction * train.warmup_timesteps) // slots, _FEWEST_ENVS)
+    num_envs = min(num_envs, train.num_envs)
+    warmup = max(math.ceil(fraction * train.warmup_timesteps), num_envs * slots)
+    total = max(math.ceil(fraction * train.total_timesteps), 2 * warmup)
+    evaluated = train.eval_episodes * longest
+    log_every = max(math.ceil(fraction * train.log_every), evaluated // _MOST_EVALUATED)
+    buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
+    epsilon_timesteps = math.ceil(fraction * config.hyper.epsilon_timesteps)
+    return dataclasses.replace(
+        config,
+        hyper=dataclasses.replace(config.hyper, epsilon_timesteps=float(epsilon_timesteps)),
+        train=dataclasses.replace(
+            train, total_timesteps=total, warmup_timesteps=warmup, num_envs=num_envs,
+            log_every=log_every, buffer_timesteps=buffer,
+        ),
+    )  # fmt: skip
+
+
+def grid(args: Args) -> list[Pair]:
+    """List the runs.
+
+    Raises:
+      ValueError: when one of them cannot be run.
+    """
+    if not 0 < args.fraction <= 1:
+        raise ValueError(f"fraction must be more than 0 and at most 1, got {args.fraction}")
+    name = args.name or f"figure1-{args.preset}-{args.fraction:g}-{args.seeds}-seeds"
+    variants: list[tuple[str, str, list[str]]] = [(algo, name, []) for algo in args.algos]
+    if args.bounds:
+        variants.append(("dqn", f"{name}-memoryless", ["--history", "none"]))
+        variants.append(("dqn", f"{name}-state", ["--observe", "state"]))
+    return [
+        _pair(args, ["--env", env, "--algo", algo, "--name", of_run, *further])
+        for env in args.envs
+        for algo, of_run, further in variants
+    ]
+
+
+def _pair(args: Args, words: list[str]) -> Pair:
+    """Say in run.py's words what is to be trained, and shorten it."""
+    words = [*words, "--preset", args.preset, "--seeds", str(args.seeds), "--seed", str(args.seed)]
+    words += ["--out", str(args.out)]
+    whole = run.config_of(run.parse(words))
+    params = envs.make(run.parse(words).env)[1]
+    short = shorten(whole, args.fraction, int(params.max_steps_in_episode))
+    for before, after in ((whole.hyper, short.hyper), (whole.train, short.train)):
+        for field in dataclasses.fields(before):
+            if getattr(after, field.name) != getattr(before, field.name):
+                value = getattr(after, field.name)
+                words += [f"--{field.name.replace('_', '-')}", str(value)]
+    parsed = run.parse(words)
+    make_plan(run.config_of(parsed), params)
+    return Pair(words, parsed, run.config_of(parsed))
+
+
+def main() -> None:
+    """Train what is not finished, and draw what is."""
+    args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
+    pairs, failed = grid(args), []
+    for number, pair in enumerate(pairs, 1):
+        done = pair.is_done()
+        what = f"{pair.args.env}, {pair.args.algo}, {pair.folder.name}"
+        print(f"[{number}/{len(pairs)}] {what}{': finished before' * done}", flush=True)
+        if not done and not pair.train():
+            failed.append(what)
+    finished = [results.load(pair.folder, args.metric) for pair in pairs if pair.is_done()]
+    if finished:
+        plot.draw(finished, args.to, metric=args.metric)
+        print(f"wrote {args.to}, {len(finished)} of {len(pairs)} runs")
+    if failed:
+        print(f"error: {len(failed)} runs failed: {'; '.join(failed)}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,80 @@
+"""What ends a run before its time, and the exit codes that say so.
+
+    0         done
+    2         bad input; nothing was changed
+    74        results could not be written (EX_IOERR)
+    75        --timeout reached; --resume goes on (EX_TEMPFAIL)
+    130, 143  interrupted by SIGINT, SIGTERM; --resume goes on (128 + signal)
+
+A second SIGINT ends the process at once, by the signal itself.
+"""
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+CANNOT_WRITE = 74
+TIMEOUT = 75
+
+
+class StopError(Exception):
+    """Ends a script with a sentence on stderr and an exit code."""
+
+    def __init__(self, code: int, sentence: str):
+        """Keep both."""
+        super().__init__(sentence)
+        self.code = code
+
+
+def reason(error: OSError) -> str:
+    """Say why a file could not be read or written."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
+
+
+class Interrupts:
+    """Notes SIGINT and SIGTERM, instead of ending at once; asked between compiled programs.
+
+    Python sees a signal only when a compiled program, or the compiler, has returned.
+    """
+
+    def __init__(self, timeout_minutes: float | None):
+        """Start the clock."""
+        seconds = float("inf") if timeout_minutes is None else timeout_minutes * 60
+        self._deadline = time.monotonic() + seconds
+        self._signal: signal.Signals | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupts":
+        """Note signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave them to whom they went before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self._signal = signal.Signals(number)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # print() may be interrupted by this very handler, and must not be entered twice.
+        os.write(2, b"\nstopping as soon as all is saved; Ctrl-C leaves at once\n")
+
+    @property
+    def stop(self) -> bool:
+        """Whether to stop now."""
+        return self._signal is not None or time.monotonic() >= self._deadline
+
+    @property
+    def code(self) -> int:
+        """The exit code of stopping now."""
+        return TIMEOUT if self._signal is None else 128 + self._signal
+
+    @property
+    def reason(self) -> str:
+        """Why to stop now."""
+        return "--timeout reached" if self._signal is None else f"{self._signal.name} received"

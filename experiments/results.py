@@ -1,0 +1,81 @@
+"""What run folders hold, as figures need it."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Literal
+
+import numpy as np
+
+from adqn_jax import ALGORITHMS
+from records import read
+
+#: The environments in the order of the paper's figure.
+PAPER_ENVS = ("heavenhell-3", "heavenhell-4", "carflag", "cleaner", "memory-four-rooms-7x7")
+
+#: What a run shows: an agent at work, or what an agent can reach that sees less or more.
+Kind = Literal["agent", "memoryless", "fully observing"]
+
+#: The share of a run's log points, at its end, over which final performance is averaged.
+FINAL_SHARE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One metric of one run."""
+
+    folder: pathlib.Path
+    env: str
+    algo: str
+    kind: Kind
+    timesteps: np.ndarray  # [L] of the log points
+    values: np.ndarray  # [L, S], of seeds whose numbers stayed finite
+    failed: int = 0  # seeds that are left out
+
+    @property
+    def final(self) -> np.ndarray:
+        """Final performance of each seed, [S]: the mean over the last tenth of the log points."""
+        points = max(1, round(FINAL_SHARE * len(self.timesteps)))
+        return np.asarray(self.values[-points:].mean(0))
+
+
+def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
+    """Read a run folder.
+
+    Raises:
+      ValueError: when it holds no run, or no such metric.
+    """
+    for name in ("config.json", "metrics.csv"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no run: it has no {name}")
+    run = json.loads((folder / "config.json").read_text())["run"]
+    metrics = read(folder / "metrics.csv")
+    if metric not in metrics:
+        raise ValueError(f"{folder} has no metric {metric!r}; it has {', '.join(metrics)}")
+    failed = metrics.get("failed", np.zeros_like(metrics["timesteps"])).any(0)
+    return Result(
+        folder=folder,
+        env=run["env"],
+        algo=run["algorithm"],
+        kind=_kind(run),
+        timesteps=metrics["timesteps"][:, 0],
+        values=metrics[metric][:, ~failed],
+        failed=int(failed.sum()),
+    )
+
+
+def by_env(results: list[Result]) -> dict[str, list[Result]]:
+    """Sort results by environment, those of the paper first, in its order, and by algorithm."""
+    algos = list(ALGORITHMS)
+    results = sorted(results, key=lambda result: algos.index(result.algo))
+    names = list(dict.fromkeys(result.env for result in results))
+    known = [env for env in PAPER_ENVS if env in names]
+    order = known + [env for env in names if env not in known]
+    return {env: [result for result in results if result.env == env] for env in order}
+
+
+def _kind(run: dict) -> Kind:
+    # Runs made before there was a choice had a history and observed as usual.
+    if run.get("observe") == "state":
+        return "fully observing"
+    return "memoryless" if run["network"].get("history") == "none" else "agent"

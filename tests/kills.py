@@ -1,0 +1,93 @@
+"""A run as a process of its own, to be killed; and what it leaves, to be compared."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from adqn_jax.checkpoint import Checkpoints
+from runs import files_of, rows_of
+
+ROOT = pathlib.Path(__file__).parents[1]
+SEEDS = 3
+#: Some seconds of training, a checkpoint every quarter of a second.
+WORDS = (
+    *("--env", "heavenhell-1", "--algo", "adqn", "--seeds", str(SEEDS)),
+    *("--total-timesteps", "16000", "--warmup-timesteps", "400", "--log-every", "400"),
+    *("--buffer-timesteps", "4000", "--num-envs", "2", "--row-length", "20"),
+    *("--replay-ratio", "8", "--batch-rows", "1", "--eval-episodes", "2"),
+    *("--embedding-size", "4", "--history-size", "8", "--head-sizes", "8"),
+    *("--checkpoint-minutes", "0.004"),
+)
+
+
+@dataclasses.dataclass
+class Run:
+    """The run in a folder of its own, over as many processes as it takes."""
+
+    cwd: pathlib.Path
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where it leaves its results."""
+        return self.cwd / "runs" / "heavenhell-1" / "adqn" / "default"
+
+    def start(self) -> subprocess.Popen[str]:
+        """Begin, or go on with what is there."""
+        resume = ["--resume"] if (self.folder / "config.json").exists() else []
+        flags = os.environ["XLA_FLAGS"] + " --xla_backend_optimization_level=0"
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "experiments" / "run.py"), *WORDS, *resume],
+            cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"XLA_FLAGS": flags},
+        )  # fmt: skip
+
+    def kill(self, process: subprocess.Popen[str], number: signal.Signals) -> int:
+        """Send a signal; check what the process says and leaves, and return its exit code."""
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err, err
+        expected = {0, -number} if number == signal.SIGKILL else {0, -number, 128 + number}
+        assert process.returncode in expected, (process.returncode, err)
+        newest = Checkpoints(self.folder / "checkpoints", SEEDS).newest()
+        assert newest is None or newest.damaged == (), "a kill never damages a checkpoint"
+        return process.returncode
+
+    def finish(self) -> None:
+        """Let it run to its end."""
+        process = self.start()
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+
+    def results(self) -> dict[str, Any]:
+        """Read metrics without the clock's columns, policies, and the final state."""
+        checkpoints = Checkpoints(self.folder / "checkpoints", SEEDS)
+        newest = checkpoints.newest()
+        assert newest is not None
+        states = ocp.PyTreeCheckpointer().restore(
+            checkpoints.folder / str(newest.iterations) / "states"
+        )
+        return {
+            "rows": rows_of(self.folder),
+            "policies": files_of(self.folder / "policy"),
+            "iterations": newest.iterations,
+            "states": [(x.dtype, x.tobytes()) for x in map(np.asarray, jax.tree.leaves(states))],
+        }
+
+
+def wait_until(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
+    """Wait for a moment in a process's life, which must not end before."""
+    deadline = time.monotonic() + 120
+    while not moment():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,178 @@
+"""Policies: functions to act with, and their file; spaces as JSON."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnax.environments import spaces as gymnax_spaces
+
+import envs
+from adqn_jax import (
+    Config,
+    NetworkConfig,
+    Policy,
+    load_policy,
+    make_policy,
+    make_trainer,
+    save_policy,
+    spaces,
+)  # fmt: skip
+from settings import small
+
+NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
+NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
+KEY = jax.random.key(0)
+
+
+@functools.cache
+def untrained(algorithm: str = "dqn", env: str = "heavenhell-1", **network: Any) -> Policy:
+    """Draw a policy's parameters, as training does."""
+    config = small(algorithm, embedding_size=4, history_size=8, head_sizes=(8,), **network)
+    config = dataclasses.replace(
+        config, train=dataclasses.replace(config.train, warmup_timesteps=68, num_envs=1)
+    )
+    trainer = make_trainer(config, *envs.make(env))
+    params = jax.jit(lambda key: trainer.init(key).params)(KEY)
+    return make_policy(config, trainer.env, trainer.env_params, params, {"mine": 1})
+
+
+@pytest.mark.parametrize("observe", ["observation", "state"])
+@pytest.mark.parametrize("name", NAMES)
+def test_spaces_survive_json(name: str, observe: Any) -> None:
+    """What an environment declares comes back from text: kind, shape, dtype, bounds."""
+    env, params = envs.make(name, observe)
+    for space in (env.observation_space(params), env.privileged_state_space(params)):
+        back = spaces.from_json(json.loads(json.dumps(spaces.to_json(space))))
+        assert spaces.same(space, back)
+        observation = spaces.zeros(space)
+        assert jax.tree.map(jnp.shape, observation) == jax.tree.map(jnp.shape, spaces.zeros(back))
+    observation, _ = jax.eval_shape(env.reset_env, KEY, params)
+    zeros = spaces.zeros(env.observation_space(params))
+    assert jax.tree.map(jnp.shape, observation) == jax.tree.map(jnp.shape, zeros)
+
+
+def test_spaces_differ_by_their_bounds() -> None:
+    """A grid of other indices is another space; what is no space has no description."""
+    grids = [gymnax_spaces.Box(0, high, (7, 7, 3), jnp.uint8) for high in (16, 17)]
+    assert not spaces.same(*grids)
+    with pytest.raises(ValueError, match="no description"):
+        spaces.to_json(gymnax_spaces.Tuple(grids))
+
+
+# Car-Flag's state needs no parameters: an empty place in the tree.
+@pytest.mark.parametrize(("algorithm", "env"), [("adqn-vr", "carflag"), ("adqn-state", NAMES[2])])
+def test_a_file_gives_back_the_policy(algorithm: str, env: str, tmp_path: pathlib.Path) -> None:
+    """Parameters bit for bit, in the same tree; configuration and notes as they were."""
+    policy = untrained(algorithm, env)
+    save_policy(tmp_path / "policy.npz", policy)
+    loaded = load_policy(tmp_path / "policy.npz")
+    assert jax.tree.structure(loaded.params) == jax.tree.structure(policy.params)
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, policy.params)
+    assert (loaded.config, loaded.about) == (policy.config, {"mine": 1})
+    assert loaded.networks.privileged == policy.networks.privileged
+    assert [file.name for file in tmp_path.iterdir()] == ["policy.npz"]
+
+
+def test_a_loop_a_scan_and_a_batch_agree() -> None:
+    """Plain Python, jit and vmap give the same actions, values and histories."""
+    policy = untrained()
+    observations = jax.random.randint(KEY, (6, 3), 0, 8)
+
+    def step(carry: Any, observation: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+        action, carry, values = policy.act(carry, observation, KEY)
+        return carry, (action, values)
+
+    _, batched = jax.jit(lambda o: jax.lax.scan(step, policy.initial_carry(3), o))(observations)
+    vmapped = jax.vmap(lambda o: jax.lax.scan(step, policy.initial_carry(), o)[1], 1, 1)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), batched, vmapped(observations)
+    )
+    carry = policy.initial_carry()
+    for t in range(6):
+        action, carry, values = policy.act(carry, int(observations[t, 0]), KEY)
+        np.testing.assert_allclose(values, batched[1][t, 0], atol=1e-6)
+        assert int(action) == int(batched[0][t, 0]) == int(values.argmax())
+
+
+def test_start_forgets() -> None:
+    """Where an episode starts, history and last action do not matter; elsewhere they do."""
+    policy = untrained()
+    used = policy.initial_carry(2)
+    for observation in (1, 2):
+        _, used, _ = policy.act(used, jnp.full(2, observation), KEY)
+    again = used.replace(start=jnp.array([True, False]))
+    values = policy.act(again, jnp.array([3, 3]), KEY)[2]
+    fresh = policy.act(policy.initial_carry(2), jnp.array([3, 3]), KEY)[2]
+    np.testing.assert_allclose(values[0], fresh[0], atol=1e-6)
+    assert np.abs(values[1] - fresh[1]).max() > 1e-3
+
+
+def test_epsilon_is_the_share_of_random_actions() -> None:
+    """With epsilon 1 every action comes up as often as any other."""
+    policy = untrained()
+    carry, seen = policy.initial_carry(4000), jnp.zeros(4000, jnp.int32)
+    action, carry, _ = policy.act(carry, seen, KEY, epsilon=1.0)
+    np.testing.assert_allclose(np.bincount(action, minlength=4) / 4000, 0.25, atol=0.03)
+    np.testing.assert_array_equal(carry.action_tm1, action)
+    assert len(set(policy.act(policy.initial_carry(4000), seen, KEY)[0].tolist())) == 1
+
+
+def test_without_history_only_the_observation_counts() -> None:
+    """A memoryless policy repeats itself where its observation does; it has no recurrence."""
+    policy = untrained("adqn", history="none")
+    assert set(policy.params["q"]["history"]["params"]) == {"observation"}
+    carry, values = policy.initial_carry(), []
+    for observation in (1, 2, 3, 2):
+        _, carry, q = policy.act(carry, observation, KEY)
+        values.append(q)
+    np.testing.assert_array_equal(values[1], values[3])
+    assert np.abs(values[1] - values[2]).max() > 1e-3
+
+
+def test_wrong_observations_are_refused() -> None:
+    """One sentence names the shape that was needed."""
+    with pytest.raises(ValueError, match=r"has the shape \(\), got \(2,\)"):
+        untrained().act(untrained().initial_carry(), jnp.zeros(2, jnp.int32), KEY)
+
+
+def test_files_of_other_networks_are_refused(tmp_path: pathlib.Path) -> None:
+    """A parameter that is missing, too much or of another shape is named."""
+    policy = untrained()
+    larger = dataclasses.replace(
+        policy, config=Config("dqn", network=dataclasses.replace(NETWORK, history_size=9))
+    )
+    save_policy(tmp_path / "policy.npz", larger)
+    with pytest.raises(ValueError, match=r"no whole policy: q/h.* has shape .*, needed is"):
+        load_policy(tmp_path / "policy.npz")
+
+
+class Corridor:
+    """What an environment of Gymnasium looks like: `reset` and `step` as there, seven cells."""
+
+    def reset(self, seed: int | None = None) -> tuple[int, dict[str, Any]]:
+        """Begin in the middle."""
+        self.cell = 3
+        return self.cell, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Go left or right."""
+        assert isinstance(action, int)
+        self.cell += 1 if action % 2 else -1
+        return self.cell, 1.0, self.cell in (0, 7), False, {}
+
+
+def test_the_page_s_example_runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/policies.md drives a Gymnasium environment as it is printed there."""
+    page = pathlib.Path(__file__).parents[2] / "docs" / "policies.md"
+    example = page.read_text().split("```python\n")[1].split("```")[0]
+    save_policy(tmp_path / "policy.npz", untrained())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"env": Corridor(), "path": "policy.npz"}
+    exec(compile(example, str(page), "exec"), names)
+    assert names["total"] >= 3

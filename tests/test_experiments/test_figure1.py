@@ -1,0 +1,112 @@
+"""The grid of the paper's figure, made to fit."""
+
+import pathlib
+import shutil
+import sys
+
+import matplotlib.image
+import pytest
+from test_run import call
+
+import cli
+import envs
+import figure1
+import presets
+from adqn_jax.plan import make_plan
+from results import PAPER_ENVS
+
+WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--algos", "dqn"),)
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+@pytest.mark.parametrize("fraction", [0.001, 0.02, 0.3])
+def test_every_pair_can_be_shortened(preset: str, fraction: float) -> None:
+    """What is left can be run, is about as long as asked for, and keeps the proportions."""
+    for env in PAPER_ENVS:
+        params = envs.make(env)[1]
+        whole = presets.preset(preset, env, "adqn")
+        short = figure1.shorten(whole, fraction, params.max_steps_in_episode)
+        plan = make_plan(short, params)
+        least = 2 * 4 * (plan.longest_episode + 1)  # warm-up of four environments, and as much
+        asked = fraction * whole.train.total_timesteps
+        log_point = plan.iterations_per_log * plan.timesteps_per_iteration
+        assert asked <= plan.total_timesteps <= max(asked, least) + log_point
+        assert short.hyper.epsilon_timesteps == pytest.approx(
+            fraction * whole.hyper.epsilon_timesteps, abs=1
+        )
+        assert short.train.replay_ratio == whole.train.replay_ratio
+        assert plan.log_points >= 2
+
+
+def test_nothing_is_shortened_at_one() -> None:
+    """The whole grid is that of the presets."""
+    pairs = figure1.grid(figure1.Args())
+    assert len(pairs) == 25
+    assert len({pair.folder for pair in pairs}) == 25
+    for pair in pairs:
+        assert pair.config == presets.preset("fast", pair.args.env, pair.args.algo)
+        assert pair.args.seeds == 20
+
+
+def test_bounds_are_two_more_runs() -> None:
+    """One without history, one that sees the state, in folders of their own."""
+    pairs = figure1.grid(figure1.Args(envs=("carflag",), algos=("dqn",), bounds=True))
+    assert [pair.config.network.history for pair in pairs] == ["gru", "none", "gru"]
+    assert [pair.args.observe for pair in pairs] == ["observation", "observation", "state"]
+    assert len({pair.folder for pair in pairs}) == 3
+
+
+def test_trains_what_is_missing(tmp_path: pathlib.Path) -> None:
+    """One run fails alone; the other is trained, drawn, and skipped when asked for again."""
+    folder = tmp_path / "runs" / "heavenhell-1" / "dqn" / "figure1-fast-0.001-1-seeds"
+    broken = folder.parents[1] / "adqn" / folder.name
+    broken.mkdir(parents=True)
+    (broken / "notes.txt").write_text("mine")
+    done = call("figure1.py", *WORDS, "adqn", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "1 runs failed: heavenhell-1, adqn" in done.stderr
+    assert "already holds a run" in done.stderr
+    assert (broken / "notes.txt").read_text() == "mine"
+    assert "1 of 2 runs" in done.stdout
+    assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0
+    (pair,) = figure1.grid(
+        figure1.Args(
+            envs=("heavenhell-1",), algos=("dqn",), seeds=1, fraction=0.001, out=tmp_path / "runs"
+        )
+    )
+    assert pair.is_done()
+
+    shutil.rmtree(broken.parent)
+    before = (folder / "metrics.csv").stat()
+    again = call("figure1.py", *WORDS, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "finished before" in again.stdout
+    assert (folder / "metrics.csv").stat() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--fraction 0", "fraction must be more than 0"),
+        ("--fraction nan", "fraction must be more than 0"),
+        ("--seeds 0", "seeds must be at least 1"),
+        ("--envs nothing", "unknown environment 'nothing'"),
+        ("--algos dqn sarsa", "unknown algorithm 'sarsa'"),
+        ("--preset slow", "unknown preset 'slow'"),
+    ],
+)
+def test_bad_input(
+    words: str,
+    message: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Refused before anything is trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["figure1.py", *words.split()])
+    with pytest.raises(SystemExit) as end:
+        cli.run(figure1.main)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
