@@ -64,6 +64,9 @@ def main(
     """
     if not runs:
         raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    endings = sorted(matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes())
+    if to.suffix[1:] not in endings:
+        raise ValueError(f"--to must end in .{', .'.join(endings)}, got {to}")
     draw(runs, to)
     print(f"wrote {to}")
 

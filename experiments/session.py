@@ -89,7 +89,7 @@ class Session:
 def train(
     config: Config, *, env_name: str, num_seeds: int, seed: int, folder: pathlib.Path,
     overwrite: bool, resume: bool, dry_run: bool, checkpoint_minutes: float,
-    timeout_minutes: float | None,
+    timeout_minutes: float,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 

@@ -1,6 +1,5 @@
 """The command line, as a user calls it."""
 
-import csv
 import json
 import os
 import pathlib
@@ -11,10 +10,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import cli
-import run
 from adqn_jax import ALGORITHMS, load_params
 from episode import load_policy
+from runs import rows_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS = ("--row-length", "20")  # for environments with longer episodes
@@ -34,15 +32,6 @@ def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedPro
         cwd=cwd, capture_output=True, text=True, check=False,
         env=os.environ | {"XLA_FLAGS": flags},
     )  # fmt: skip
-
-
-def rows_of(folder: pathlib.Path) -> list[dict[str, str]]:
-    """Read metrics.csv without its wall-clock columns."""
-    with (folder / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    clock = [c for c in rows[0] if c.endswith(("_seconds", "_per_second"))]
-    assert clock
-    return [{k: v for k, v in row.items() if k not in clock} for row in rows]
 
 
 @pytest.mark.parametrize("env", ["carflag", "heavenhell-3"])
@@ -143,55 +132,6 @@ def test_plot_draws_several_runs(tmp_path: pathlib.Path) -> None:
     done = call("plot.py", "carflag/a/x", "carflag/b/x", "--to", "both.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert matplotlib.image.imread(tmp_path / "both.png").std() > 0
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--env nothing", "unknown environment 'nothing'; known are carflag"),
-        ("--env cleaner:6x7", "odd sizes of at least 3, got 6 x 7"),
-        ("--env cleaner:nowhere.txt", "cannot read a maze from 'nowhere.txt'"),
-        ("--env memory-four-rooms-7x7:blue", "two or more different colours"),
-        ("--env memory-four-rooms-7x7:blue,pink", "unknown colours ['pink']; known are red"),
-        ("--env memory-four-rooms-8x8", "odd size from 5 to 15, got 8"),
-        ("--algo sarsa", "unknown algorithm 'sarsa'; known are dqn, adqn"),
-        ("--preset slow", "unknown preset 'slow'; known are fast, paper"),
-        ("--sedes 3", "--sedes"),
-        ("--seeds 0", "seeds must be at least 1, got 0"),
-        ("--seeds three", "--seeds"),
-        ("--num-envs 0", "num_envs must be at least 1, got 0"),
-        ("--total-timesteps -5", "total_timesteps must be at least 1, got -5"),
-        ("--discount 1.5", "discount must be at least 0 and at most 1, got 1.5"),
-        ("--learning-rate nan", "learning_rate must be greater than 0, got nan"),
-        ("--target-tau 0", "target_tau must be greater than 0 and at most 1, got 0"),
-        ("--time-limit never", "--time-limit"),
-        ("--buffer-timesteps 3000", "need 321, which is"),
-        ("--warmup-timesteps 10", "warmup_timesteps must be at least"),
-        ("--replay-ratio 0.0001", "raise replay_ratio"),
-        ("--steps-per-iteration 1 --replay-ratio 3.3", "no whole number"),
-        ("--average episode --row-length 10", "row_length must be at least 160, got 10"),
-        ("--resume", "nothing to resume"),
-        ("--resume --dry-run --seeds 0", "seeds must be at least 1"),
-        ("--resume --overwrite", "exclude each other"),
-        ("--checkpoint-minutes 0", "checkpoint_minutes must be greater than 0"),
-        ("--out /proc/nowhere", "/proc/nowhere"),
-    ],
-)
-def test_bad_input(
-    words: str,
-    message: str,
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """One sentence on stderr, exit code 2, nothing on disk."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["run.py", *words.split()])
-    with pytest.raises(SystemExit) as end:
-        cli.run(run.main)
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
 
 
 def test_bad_input_leaves_no_traceback(tmp_path: pathlib.Path) -> None:
