@@ -65,11 +65,11 @@ def parse(target: Any, **settings: Any) -> Any:
 
 
 def _sentence(box: str) -> str:
-    """Take the words out of the frame that tyro draws: complaint; hint."""
-    lines = [line.strip("│ ") for line in re.sub("\x1b\\[[0-9;]*m", "", box).splitlines()]
-    text = " ".join(line for line in lines if line and line[0] not in "╭╰")
-    parts = [part.strip(" .") for part in re.split("─+", text)]
-    return "; ".join(parts[:2])
+    """Take the words out of the frame that tyro draws, in ASCII or not: complaint; hint."""
+    plain = re.sub("\x1b\\[[0-9;]*m", "", box)
+    lines = [line.strip("│| ") for line in plain.splitlines()[1:-1]]
+    parts = [part.strip(" .") for part in re.split("(?:─|-){3,}", " ".join(lines))]
+    return "; ".join([part for part in parts if part][:2])
 
 
 def _end(sentence: str) -> None:

@@ -124,6 +124,8 @@ def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resum
         _refuse_differences(before["run"], run)
         _tell_versions(before["made_with"])
     elif _occupied(folder) and not overwrite:
+        if not config.exists():
+            raise ValueError(f"{folder} holds other files: --name chooses another folder")
         raise ValueError(
             f"{folder} already holds a run: --resume goes on with it, --overwrite deletes it, "
             f"--name chooses another folder"

@@ -40,10 +40,9 @@ class Interrupts:
     Python sees a signal only when a compiled program, or the compiler, has returned.
     """
 
-    def __init__(self, timeout_minutes: float | None):
+    def __init__(self, timeout_minutes: float):
         """Start the clock."""
-        seconds = float("inf") if timeout_minutes is None else timeout_minutes * 60
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.monotonic() + timeout_minutes * 60
         self._signal: signal.Signals | None = None
         self._before: dict[int, Any] = {}
 

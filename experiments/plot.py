@@ -23,6 +23,7 @@ from results import Result
 matplotlib.use("Agg")  # no display is needed
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import EngFormatter
 
 _COLOURS = dict(
@@ -198,6 +199,9 @@ def plot(
     """
     if not runs:
         raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    endings = sorted(FigureCanvasAgg.get_supported_filetypes())
+    if to.suffix[1:] not in endings:
+        raise ValueError(f"--to must end in .{', .'.join(endings)}, got {to}")
     loaded = [results.load(folder, metric) for folder in runs]
     draw(loaded, to, kind, metric, statistic, interval)
     print(f"wrote {to}")

@@ -74,15 +74,19 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
       A float array [log points, seeds] for each column.
 
     Raises:
-      ValueError: when the file has no rows, or not the same log points for every seed.
+      ValueError: when it is no such file, has no rows, or not the same log points for every seed.
     """
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} must be a table of numbers, as run.py writes it") from error
+    missing = {"seed", "timesteps", "eval_return"} - set(rows[0] if rows else ())
+    if rows and missing:
+        raise ValueError(f"{path} must have the columns of run.py: {', '.join(missing)} is missing")
     seeds = len({row["seed"] for row in rows})
     if not rows or len(rows) % seeds:
         raise ValueError(
             f"{path} must hold a row for each seed at each log point, it has {len(rows)}"
         )
-    return {
-        name: np.array([float(row[name]) for row in rows]).reshape(-1, seeds) for name in rows[0]
-    }
+    return {name: np.array([row[name] for row in rows]).reshape(-1, seeds) for name in rows[0]}

@@ -9,6 +9,7 @@ SIGINT and SIGTERM.
 """
 
 import dataclasses
+import math
 import pathlib
 import re
 import sys
@@ -63,8 +64,8 @@ class Args(Choice):
     """Only say what the run would need: parameters, memory, and how many seeds would fit."""
     checkpoint_minutes: float = 10.0
     """Minutes between checkpoints; one is always written at the end."""
-    timeout: float | None = None
-    """Minutes, compiling included, after which the run saves all and stops; None: never."""
+    timeout: float = math.inf
+    """Minutes, compiling included, after which the run saves all and stops."""
     hyper: Hyperparameters = Hyperparameters()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
@@ -103,7 +104,7 @@ def _check(args: Args) -> None:
         raise ValueError(f"seed must be from 0 to 2^32 - 1, got {args.seed}")
     for name in ("checkpoint_minutes", "timeout"):
         minutes = getattr(args, name)
-        if minutes is not None and not minutes > 0:
+        if not minutes > 0:
             raise ValueError(f"{name} must be greater than 0, got {minutes}")
     folder = args.name or "default"
     if args.name == "" or not re.fullmatch(r"[\w.=,+-]+", folder) or not folder.strip("."):

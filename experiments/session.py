@@ -89,8 +89,8 @@ class Session:
 
 def train(
     config: Config, *, env_name: str, observe: envs.Observe = "observation", num_seeds: int,
-    seed: int, folder: pathlib.Path, overwrite: bool = False, resume: bool = False,
-    dry_run: bool = False, checkpoint_minutes: float = 10.0, timeout_minutes: float | None = None,
+    seed: int, folder: pathlib.Path, overwrite: bool, resume: bool, dry_run: bool,
+    checkpoint_minutes: float, timeout_minutes: float,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 

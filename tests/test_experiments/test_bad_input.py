@@ -1,0 +1,220 @@
+"""Wrong invocations of every script: exit code 2, one sentence that helps, nothing changed on disk.
+
+Pictures of wrong policies are in test_render.py.
+"""
+
+import json
+import pathlib
+import sys
+
+import pytest
+
+import benchmark
+import cli
+import plot
+import render
+import run
+from runs import FOLDER, WORDS, call, files_of
+
+SCRIPTS = {
+    "run.py": run.main,
+    "plot.py": lambda: cli.parse(plot.main, args=sys.argv[1:]),
+    "render.py": render.main,
+    "benchmark.py": benchmark.main,
+}
+
+
+def some_files() -> None:
+    """Write what is wrong in one way or another into the current folder."""
+    pathlib.Path("file.txt").write_text("a file, where a folder is needed")
+    pathlib.Path("maze.txt").write_text("###\n#.\n")
+    pathlib.Path("letters.txt").write_text("#####\n#.x.#\n#####\n")
+    metrics = {
+        "empty": "",
+        "head": "seed,timesteps,eval_return\n",
+        "ragged": "seed,timesteps,eval_return\n0,1,2\n1,1,2\n0,2,3\n",
+        "words": "seed,timesteps,eval_return\n0,one,2\n",
+        "columns": "seed,timesteps\n0,1\n",
+        "good": "seed,timesteps,eval_return\n0,1,2\n",
+        "bytes": "\xff\xfe\x00",
+    }
+    for name, content in metrics.items():
+        folder = pathlib.Path("a", "b", name)
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text(content, encoding="latin-1")
+    configs = {
+        "text": "mine",
+        "list": "[]",
+        "bare": "{}",
+        "other": json.dumps({"run": {"env": "carflag"}, "made_with": {}}),
+        "words": json.dumps({"run": {"train": {"total_timesteps": "many"}}, "made_with": {}}),
+    }
+    for name, content in configs.items():
+        (FOLDER / name).mkdir(parents=True)
+        (FOLDER / name / "config.json").write_text(content)
+    (FOLDER / "notes").mkdir()
+    (FOLDER / "notes" / "notes.txt").write_text("mine")
+    (FOLDER / "folder" / "config.json").mkdir(parents=True)
+    (FOLDER / "file").write_text("")
+
+
+RUN = [
+    ("--env nothing", "unknown environment 'nothing'; known are carflag"),
+    ("--env heavenhell-0", "heavenhell"),
+    ("--env heavenhell-x", "unknown environment 'heavenhell-x'"),
+    ("--env cleaner:6x7", "odd sizes of at least 3, got 6 x 7"),
+    ("--env cleaner:nowhere.txt", "cannot read a maze from 'nowhere.txt'"),
+    ("--env cleaner:.", "cannot read a maze from '.'"),
+    ("--env cleaner:maze.txt", "maze"),
+    ("--env cleaner:letters.txt", "maze"),
+    ("--env memory-four-rooms-7x7:blue", "two or more different colours"),
+    ("--env memory-four-rooms-7x7:blue,pink", "unknown colours ['pink']; known are red"),
+    ("--env memory-four-rooms-8x8", "odd size from 5 to 15, got 8"),
+    ("--env gymnax:Nothing", "Nothing"),
+    ("--env gymnax:CartPole-v1:9", "9"),
+    ("--env gymnax:CartPole-v1:x", "x"),
+    ("--algo sarsa", "unknown algorithm 'sarsa'; known are dqn, adqn"),
+    ("--preset slow", "unknown preset 'slow'; known are fast, paper"),
+    ("--sedes 3", "Unrecognized options: --sedes, 3; Perhaps you meant: --seeds INT"),
+    ("extra words", "Unrecognized options: extra, words"),
+    ("--seeds", "Missing value for argument '--seeds'"),
+    ("--seeds 0", "seeds must be at least 1, got 0"),
+    ("--seeds three", "Error parsing --seeds"),
+    ("--seeds 3.5", "Error parsing --seeds"),
+    ("--seed -1", "seed must be from 0 to 2^32 - 1, got -1"),
+    ("--seed 4294967296", "seed must be from 0 to 2^32 - 1"),
+    ("--name ../up", "name must be letters, digits"),
+    ("--name a/b", "name must be letters, digits"),
+    ("--name /tmp", "name must be letters, digits"),
+    ("--name ..", "name must be letters, digits"),
+    ("--name=", "name must be letters, digits"),
+    ("--num-envs 0", "num_envs must be at least 1, got 0"),
+    ("--total-timesteps -5", "total_timesteps must be at least 1, got -5"),
+    ("--discount 1.5", "discount must be at least 0 and at most 1, got 1.5"),
+    ("--learning-rate nan", "learning_rate must be greater than 0, got nan"),
+    ("--learning-rate fast", "Error parsing --learning-rate"),
+    ("--adam-eps inf", "adam_eps must be greater than 0, got inf"),
+    ("--return-lambda -0.1", "return_lambda must be at least 0 and at most 1, got -0.1"),
+    ("--epsilon-start nan", "epsilon_start must be at least 0 and at most 1, got nan"),
+    ("--epsilon-end 2", "epsilon_end must be at least 0 and at most 1, got 2"),
+    ("--epsilon-timesteps 0", "epsilon_timesteps must be greater than 0, got 0"),
+    ("--target-period nan", "target_period must be greater than 0, got nan"),
+    ("--target-tau 0", "target_tau must be greater than 0 and at most 1, got 0"),
+    ("--update-gate-bias nan", "update_gate_bias must be finite, got nan"),
+    ("--action-scale 0", "action_scale must be greater than 0, got 0"),
+    ("--output-scale -1", "output_scale must be at least 0, got -1"),
+    ("--embedding-size 0", "embedding_size must be at least 1, got 0"),
+    ("--head-sizes 8 0", "head_sizes must be at least 1 each, got (8, 0)"),
+    ("--head-sizes 8 x", "Error parsing --head-sizes"),
+    ("--max-grad-norm -1", "max_grad_norm must be at least 0, got -1"),
+    ("--eval-episodes 0", "eval_episodes must be at least 1, got 0"),
+    ("--log-every 0", "log_every must be at least 1, got 0"),
+    ("--n-step 0", "n_step must be at least 1, got 0"),
+    ("--row-length -1", "row_length must be at least 0, got -1"),
+    ("--time-limit never", "invalid choice 'never' for argument '--time-limit'"),
+    ("--target sometimes", "invalid choice 'sometimes' for argument '--target'"),
+    ("--scale-boxes maybe", "maybe"),
+    ("--buffer-timesteps 3000", "need 321, which is"),
+    ("--warmup-timesteps 10", "warmup_timesteps must be at least"),
+    ("--replay-ratio 0.0001", "raise replay_ratio"),
+    ("--steps-per-iteration 1 --replay-ratio 3.3", "no whole number"),
+    ("--average episode --row-length 10", "row_length must be at least 160, got 10"),
+    ("--checkpoint-minutes 0", "checkpoint_minutes must be greater than 0"),
+    ("--checkpoint-minutes nan", "checkpoint_minutes must be greater than 0, got nan"),
+    ("--timeout 0", "timeout must be greater than 0, got 0"),
+    ("--timeout nan", "timeout must be greater than 0, got nan"),
+    ("--timeout soon", "Error parsing --timeout"),
+    ("--resume", "nothing to resume: runs/carflag/adqn-vr/default holds no run"),
+    ("--resume --dry-run --seeds 0", "seeds must be at least 1"),
+    ("--resume --overwrite", "exclude each other"),
+    ("--out /proc/nowhere", "cannot write to /proc/nowhere"),
+    ("--out file.txt", "file.txt"),
+]
+#: Of the environment and algorithm whose folders `some_files` has filled.
+FOLDERS = [
+    ("--name text", "already holds a run: --resume goes on with it, --overwrite deletes it"),
+    ("--name text --resume", "text/config.json is not what run.py writes"),
+    ("--name list --resume", "list/config.json is not what run.py writes"),
+    ("--name bare --resume", "bare/config.json is not what run.py writes"),
+    ("--name folder --resume", "folder/config.json is not what run.py writes"),
+    ("--name other --resume", "the run to resume has algorithm None, not adqn"),
+    ("--name words --resume", "the run to resume has algorithm None, not adqn"),
+    ("--name notes --resume", "nothing to resume"),
+    ("--name notes --overwrite", "nothing to overwrite"),
+    ("--name notes", "notes holds other files"),
+    ("--name file", "file"),
+]
+PLOT = [
+    ("", "name at least one run folder"),
+    ("nowhere", "nowhere holds no run: it has no metrics.csv"),
+    ("file.txt", "file.txt holds no run"),
+    ("a/b/empty", "empty/metrics.csv"),
+    ("a/b/head", "head/metrics.csv must hold a row for each seed"),
+    ("a/b/ragged", "ragged/metrics.csv must hold a row for each seed"),
+    ("a/b/words", "words/metrics.csv"),
+    ("a/b/columns", "columns/metrics.csv"),
+    ("a/b/bytes", "bytes/metrics.csv"),
+    ("a/b/good --to nowhere/curves.png", "nowhere/curves.png: No such file"),
+    ("a/b/good --to curves.xyz", "--to must end in "),
+    ("a/b/good --to .", "--to must end in"),
+    ("a/b/good --too x", "--too"),
+]
+RENDER = [
+    ("--fps x", "Error parsing --fps"),
+    ("--sed 1", "--sed"),
+    ("--env carflag --frames 2.5", "Error parsing --frames"),
+]
+BENCHMARK = [
+    ("", "envs, replay"),
+    ("nothing", "nothing"),
+    ("envs --names nothing", "unknown environment 'nothing'"),
+    ("envs --names", "name at least one environment"),
+    ("envs --copies 0", "numbers of copies of at least 1"),
+    ("envs --copies x", "Error parsing --copies"),
+    ("replay --algo sarsa", "unknown algorithm 'sarsa'"),
+    ("replay --preset slow", "unknown preset 'slow'"),
+    ("replay --names nothing", "unknown environment 'nothing'"),
+]
+TABLE = [
+    *(("run.py", words, message) for words, message in RUN),
+    *(("run.py", " ".join((*WORDS, words)), message) for words, message in FOLDERS),
+    *(("plot.py", words, message) for words, message in PLOT),
+    *(("render.py", words, message) for words, message in RENDER),
+    *(("benchmark.py", words, message) for words, message in BENCHMARK),
+]
+
+
+@pytest.mark.parametrize(("script", "words", "message"), TABLE)
+def test_bad_input(
+    script: str, words: str, message: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence on stderr, exit code 2, nothing changed."""
+    monkeypatch.chdir(tmp_path)
+    some_files()
+    before = files_of(tmp_path)
+    ended = call(SCRIPTS[script], *words.split())
+    assert ended.code == 2, ended.err
+    assert ended.err.startswith("error: ")
+    assert message in ended.err
+    assert len(ended.err.splitlines()) == 1, ended.err
+    assert files_of(tmp_path) == before
+
+
+def test_the_table_is_long_enough() -> None:
+    """Sixty at least, none of them twice."""
+    assert len(set(TABLE)) == len(TABLE) >= 60
+
+
+def test_an_error_of_ours_is_not_taken_for_bad_input() -> None:
+    """A ValueError that a library raises is a mistake of ours, and keeps its traceback."""
+
+    def broken() -> None:
+        json.loads("no JSON")
+
+    with pytest.raises(ValueError, match="Expecting value"):
+        call(broken)
+
+
+def test_broken_off_before_anything_began() -> None:
+    """Help is no error."""
+    assert call(run.main, "--help").code == 0

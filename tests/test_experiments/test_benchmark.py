@@ -1,0 +1,60 @@
+"""benchmark.py measures what it says, and counts right."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from test_run import call
+
+from benchmarks.flops import count_flops
+
+
+def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
+    """Steps per second of every environment asked for, on the screen and as JSON."""
+    words = ("envs", "--names", "carflag", "cleaner", "--copies", "2", "--seconds", "0.01")
+    done = call("benchmark.py", *words, "--json", "rates.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rates = json.loads((tmp_path / "rates.json").read_text())["steps_per_second"]
+    assert set(rates) == {"carflag", "cleaner"}
+    assert all(rate["2"] > 0 for rate in rates.values())
+
+
+def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
+    """Derived observations take fewer bytes; every time is positive."""
+    words = ("replay", "--names", "heavenhell-1", "--seconds", "0.01")
+    done = call("benchmark.py", *words, "--json", "replay.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    costs = json.loads((tmp_path / "replay.json").read_text())["replay"]["heavenhell-1"]
+    assert costs["bytes_derived"] < costs["bytes_stored"]
+    assert min(costs["us_per_row_derived"], costs["us_per_row_stored"]) > 0
+
+
+def test_benchmark_measures_training(tmp_path: pathlib.Path) -> None:
+    """Rates, shares and memory of a small setting, as JSON."""
+    words = ("train", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
+    words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "train.json")
+    done = call("benchmark.py", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "train.json").read_text())["training"]
+    assert (result["seeds"], result["rows"], result["row_length"]) == (3, 1, 10)
+    assert all(result[name] > 0 for name in result if name != "share_outside_update")
+    assert result["share_of_limit_update"] < 1
+    assert result["update_timesteps"] == pytest.approx(10 * result["update_steps"])
+
+
+def test_flops_are_counted() -> None:
+    """Products, batched ones, in loops and in functions that are called; convolutions."""
+    x, w = np.zeros((5, 3, 4), np.float32), np.zeros((5, 4, 7), np.float32)
+    assert count_flops(lambda x, w: x @ w, x, w) == 2 * 5 * 3 * 4 * 7
+    loop = lambda x: jax.lax.scan(lambda c, _: (c @ c, None), x, length=6)[0]  # noqa: E731
+    assert count_flops(jax.jit(loop), np.zeros((4, 4), np.float32)) == 6 * 2 * 4**3
+    image, kernel = np.zeros((1, 8, 8, 3), np.float32), np.zeros((3, 3, 3, 5), np.float32)
+    convolve = lambda x, k: jax.lax.conv_general_dilated(  # noqa: E731
+        x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    assert count_flops(convolve, image, kernel) == 2 * 64 * 5 * 27
+    unknown = lambda x: jax.lax.while_loop(lambda c: c.sum() < 1, lambda c: c @ c, x)  # noqa: E731
+    with pytest.raises(ValueError, match="unknown length"):
+        count_flops(unknown, np.zeros((4, 4), np.float32))
