@@ -48,7 +48,7 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
     for name in ("config.json", "metrics.csv"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no run: it has no {name}")
-    run = json.loads((folder / "config.json").read_text())["run"]
+    run = _run(folder / "config.json")
     metrics = read(folder / "metrics.csv")
     if metric not in metrics:
         raise ValueError(f"{folder} has no metric {metric!r}; it has {', '.join(metrics)}")
@@ -72,6 +72,19 @@ def by_env(results: list[Result]) -> dict[str, list[Result]]:
     known = [env for env in PAPER_ENVS if env in names]
     order = known + [env for env in names if env not in known]
     return {env: [result for result in results if result.env == env] for env in order}
+
+
+def _run(path: pathlib.Path) -> dict:
+    """Read what config.json says of a run."""
+    try:
+        run: dict = json.loads(path.read_text())["run"]
+        known = run["algorithm"] in ALGORITHMS and isinstance(run["env"], str)
+        known = known and isinstance(run["network"], dict)
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"{path} is not what run.py writes")
+    return run
 
 
 def _kind(run: dict) -> Kind:

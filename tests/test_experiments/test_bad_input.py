@@ -5,12 +5,11 @@ Pictures of wrong policies are in test_render.py.
 
 import json
 import pathlib
-import sys
+import shutil
 
 import pytest
 
 import benchmark
-import cli
 import plot
 import render
 import run
@@ -18,10 +17,12 @@ from runs import FOLDER, WORDS, call, files_of
 
 SCRIPTS = {
     "run.py": run.main,
-    "plot.py": lambda: cli.parse(plot.main, args=sys.argv[1:]),
+    "plot.py": plot.main,
     "render.py": render.main,
     "benchmark.py": benchmark.main,
 }
+CARFLAG = {"env": "carflag", "algorithm": "dqn", "network": {}}
+STRANGE = CARFLAG | {"algorithm": "sarsa"}
 
 
 def some_files() -> None:
@@ -42,6 +43,10 @@ def some_files() -> None:
         folder = pathlib.Path("a", "b", name)
         folder.mkdir(parents=True)
         (folder / "metrics.csv").write_text(content, encoding="latin-1")
+        (folder / "config.json").write_text(json.dumps({"run": CARFLAG}))
+    for name, config in (("mute", "{}"), ("strange", json.dumps({"run": STRANGE}))):
+        shutil.copytree("a/b/good", f"a/b/{name}")
+        pathlib.Path("a", "b", name, "config.json").write_text(config)
     configs = {
         "text": "mine",
         "list": "[]",
@@ -146,7 +151,10 @@ FOLDERS = [
 ]
 PLOT = [
     ("", "name at least one run folder"),
-    ("nowhere", "nowhere holds no run: it has no metrics.csv"),
+    ("nowhere", "nowhere holds no run: it has no config.json"),
+    ("a/b/mute", "mute/config.json is not what run.py writes"),
+    ("a/b/strange", "strange/config.json is not what run.py writes"),
+    ("a/b/good --metric joy", "has no metric 'joy'; it has seed, timesteps, eval_return"),
     ("file.txt", "file.txt holds no run"),
     ("a/b/empty", "empty/metrics.csv"),
     ("a/b/head", "head/metrics.csv must hold a row for each seed"),
@@ -174,6 +182,11 @@ BENCHMARK = [
     ("replay --algo sarsa", "unknown algorithm 'sarsa'"),
     ("replay --preset slow", "unknown preset 'slow'"),
     ("replay --names nothing", "unknown environment 'nothing'"),
+    ("train --algo sarsa", "unknown algorithm 'sarsa'"),
+    ("train --seeds 0", "seeds must be at least 1, got (0,)"),
+    ("train --rows -1", "batch_rows must be at least 1, got -1"),
+    ("scaling --seeds 2 0", "seeds must be at least 1, got (2, 0)"),
+    ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
 ]
 TABLE = [
     *(("run.py", words, message) for words, message in RUN),
