@@ -1,6 +1,7 @@
 """A training run as the host sees it: compiled chunks, and what happens between them."""
 
 import dataclasses
+import math
 import pathlib
 import time
 from typing import Any
@@ -89,8 +90,8 @@ class Session:
 
 def train(
     config: Config, *, env_name: str, observe: envs.Observe = "observation", num_seeds: int,
-    seed: int, folder: pathlib.Path, overwrite: bool, resume: bool, dry_run: bool,
-    checkpoint_minutes: float, timeout_minutes: float,
+    seed: int, folder: pathlib.Path, overwrite: bool = False, resume: bool = False,
+    dry_run: bool = False, checkpoint_minutes: float = 10.0, timeout_minutes: float = math.inf,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 

@@ -65,7 +65,7 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path) -> None:
     done = call("figure1.py", *WORDS, "adqn", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "1 runs failed: heavenhell-1, adqn" in done.stderr
-    assert "already holds a run" in done.stderr
+    assert "holds other files" in done.stderr
     assert (broken / "notes.txt").read_text() == "mine"
     assert "1 of 2 runs" in done.stdout
     assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0
