@@ -165,7 +165,7 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             params={},
             about=described["about"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} does not say how its policy was trained") from error
     return dataclasses.replace(unfilled, params=_fill(path, unfilled, arrays))
 

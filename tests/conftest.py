@@ -4,10 +4,12 @@ import os
 import pathlib
 import tempfile
 
-# Before JAX is imported: two devices, as on a machine with two cores, and one cache of compiled
-# programs for this process and those that it starts.
+# Before JAX is imported, for this process and those that it starts: two devices, as on a machine
+# with two cores; programs compiled in a hurry, as they run for seconds; one cache of them.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="adqn_jax_tests_"))
 
 import pytest

@@ -1,7 +1,6 @@
 """A run as a process of its own, to be killed; and what it leaves, to be compared."""
 
 import dataclasses
-import os
 import pathlib
 import signal
 import subprocess
@@ -44,11 +43,9 @@ class Run:
     def start(self) -> subprocess.Popen[str]:
         """Begin, or go on with what is there."""
         resume = ["--resume"] if (self.folder / "config.json").exists() else []
-        flags = os.environ["XLA_FLAGS"] + " --xla_backend_optimization_level=0"
         return subprocess.Popen(
             [sys.executable, str(ROOT / "experiments" / "run.py"), *WORDS, *resume],
             cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"XLA_FLAGS": flags},
         )  # fmt: skip
 
     def kill(self, process: subprocess.Popen[str], number: signal.Signals) -> int:

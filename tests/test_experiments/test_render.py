@@ -196,6 +196,7 @@ def bad_files(folder: pathlib.Path) -> None:
     np.savez(folder / "arrays.npz", a=np.zeros(3))
     for name, metadata in (("list", []), ("bare", {"env": "carflag", "algorithm": "dqn"})):
         np.savez(folder / f"{name}.npz", metadata=np.array(json.dumps(metadata)))
+    np.savez(folder / "words.npz", metadata=np.array("no JSON"))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +221,7 @@ def bad_files(folder: pathlib.Path) -> None:
         ("--policy arrays.npz", "arrays.npz holds no policy"),
         ("--policy list.npz", "list.npz does not say"),
         ("--policy bare.npz", "bare.npz does not say"),
+        ("--policy words.npz", "words.npz does not say"),
         ("--policy carflag.npz --env heavenhell-1", "does not fit the spaces of heavenhell-1"),
         ("--policy carflag.npz --env gymnax:CartPole-v1", "no picture of CartPole-v1"),
     ],

@@ -1,7 +1,6 @@
 """The command line, as a user calls it."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -24,12 +23,10 @@ SHORT = (
 
 
 def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run a script of experiments/ as a user does; compiled in a hurry, as it runs for seconds."""
-    flags = os.environ["XLA_FLAGS"] + " --xla_backend_optimization_level=0"
+    """Run a script of experiments/ as a user does."""
     return subprocess.run(
         [sys.executable, str(ROOT / "experiments" / script), *words],
         cwd=cwd, capture_output=True, text=True, check=False,
-        env=os.environ | {"XLA_FLAGS": flags},
     )  # fmt: skip
 
 

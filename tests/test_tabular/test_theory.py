@@ -1,7 +1,6 @@
 """experiments/theory.py, at a reduced size."""
 
 import csv
-import os
 import pathlib
 import re
 import subprocess
@@ -17,11 +16,9 @@ SCRIPT = ROOT / "experiments" / "theory.py"
 
 
 def call(*words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run it as a user does; compiled in a hurry, as it runs for seconds."""
-    flags = os.environ["XLA_FLAGS"] + " --xla_backend_optimization_level=0"
+    """Run it as a user does."""
     return subprocess.run(
         [sys.executable, str(SCRIPT), *words], cwd=cwd, capture_output=True, text=True, check=False,
-        env=os.environ | {"XLA_FLAGS": flags},
     )  # fmt: skip
 
 
