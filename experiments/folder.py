@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,11 @@ import jax
 import lock
 
 _CONFIG = "config.json"
+
+
+def file_name(env_name: str) -> str:
+    """Turn an environment's name into one that a folder or a file can have."""
+    return re.sub(r"[:/\\]", "_", env_name)
 
 
 class Claim:

@@ -15,6 +15,7 @@ import cli
 import envs
 from drawing import picture_of
 from episode import setting
+from folder import file_name
 from scene import film, make_scene, strip
 
 _GIF_COLOURS = 64
@@ -101,9 +102,8 @@ def _shown(steps: tuple[int, ...], frames: int, length: int) -> list[int]:
 
 def _paths(to: pathlib.Path | None, env_name: str) -> tuple[pathlib.Path, pathlib.Path]:
     """Return the files to write."""
-    by_name = env_name.replace(":", "_").replace("/", "_")
     if to is None or to.is_dir():
-        to = (to or pathlib.Path()) / by_name
+        to = (to or pathlib.Path()) / file_name(env_name)
     stem = to.with_suffix("") if to.suffix in (".png", ".gif") else to
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".gif")
 

@@ -22,6 +22,7 @@ import envs
 import presets
 import session
 from adqn_jax import ALGORITHMS, Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+from folder import file_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ def folder_of(args: Args) -> pathlib.Path:
     """Return the run's folder."""
     bounds = {"memoryless": args.network.history == "none", "state": args.observe == "state"}
     name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
-    return args.out / re.sub(r"[:/\\]", "_", args.env) / args.algo / name
+    return args.out / file_name(args.env) / args.algo / name
 
 
 def main() -> None:
