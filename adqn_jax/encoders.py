@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
-from adqn_jax.linear import Conv3x3, Linear
+from adqn_jax.convolutions import Convolutions3x3
+from adqn_jax.linear import Linear
 from adqn_jax.types import Array, Spec
 
 #: Xavier normal with the gain of a ReLU, the authors' initialisation of linear layers.
@@ -77,8 +78,7 @@ class GridEncoder(nn.Module):
         x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
         further = [channel[..., None].astype(x.dtype) for channel in channels]
         x = jnp.concatenate([x, *further], axis=-1)
-        for size in (32, 32, 64):
-            x = nn.relu(Conv3x3(size, xavier_relu)(x))
+        x = Convolutions3x3((32, 32, 64), xavier_relu, name="convolutions")(x)
         x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
         x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
         return nn.relu(Linear(self.features, xavier_relu)(x))

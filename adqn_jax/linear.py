@@ -1,4 +1,4 @@
-"""Linear layers and convolutions as the products that XLA's CPU compiler is fast at."""
+"""Linear layers as the products that XLA's CPU compiler is fast at."""
 
 from typing import Any
 
@@ -51,32 +51,3 @@ class Linear(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return linear(x, kernel, bias)
-
-
-class Conv3x3(nn.Module):
-    """A convolution with 3x3 kernels and a border of zeros, as one product with all windows.
-
-    Several networks at once, each with its own kernels, are then a batched product; a convolution
-    would become a grouped one, which is slow on a CPU.
-    """
-
-    features: int
-    kernel_init: Any
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Map [..., R, C, I] to [..., R, C, features]."""
-        rows, columns, channels = x.shape[-3:]
-        kernel = self.param("kernel", self.kernel_init, (3, 3, channels, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        border = [(0, 0)] * (x.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
-        padded = jnp.pad(x, border)
-        windows = jnp.concatenate(
-            [
-                padded[..., down : down + rows, right : right + columns, :]
-                for down in range(3)
-                for right in range(3)
-            ],
-            axis=-1,
-        )
-        return linear(windows, kernel.reshape(9 * channels, self.features), bias)

@@ -123,7 +123,7 @@ def place(name: str) -> tuple[str, list[str]]:
         return "history", ["action", "table"]
     part, path = ("state", []) if name.startswith("latent_model") else ("history", ["observation"])
     if "cnn_model" in name:
-        return part, [*path, "GridEncoder_0", f"Conv3x3_{int(number) // 2}", leaf]
+        return part, [*path, "GridEncoder_0", "convolutions", f"{leaf}_{int(number) // 2}"]
     if "fc_model" in name:
         return part, [*path, "GridEncoder_0", "Linear_0", leaf]
     if "embedding_model" in name:
