@@ -16,6 +16,7 @@ from benchmarks.environments import steps_per_second
 from benchmarks.precision import deviations
 from benchmarks.reference import compare
 from benchmarks.replay import replay_costs, with_small_buffer
+from benchmarks.start import seconds_to_progress
 from benchmarks.train import Throughput, measure
 from folder import versions
 
@@ -97,6 +98,35 @@ def precision(
             print(f"{name:>24} {kind:>14}{cells}", flush=True)
     if json is not None:
         _write(json, {"relative_deviation": results})
+
+
+def start(
+    names: tuple[str, ...] = PAPER,
+    algos: tuple[str, ...] = tuple(ALGORITHMS),
+    preset: str = "fast",
+    seeds: int = 20,
+    json: JsonFile = None,
+) -> None:
+    """Measure the seconds until run.py shows progress, without and with a compilation cache.
+
+    Args:
+      names: environments, as `run.py --env` takes them.
+      algos: algorithms.
+      preset: settings.
+      seeds: seeds, trained side by side.
+      json: where to write the results, too.
+    """
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for name in names:
+        results[name] = {}
+        for algo in algos:
+            words = ["--env", name, "--algo", algo, "--preset", preset, "--seeds", str(seeds)]
+            seconds = seconds_to_progress(words)
+            results[name][algo] = seconds
+            print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
+            print(f"cached {seconds['cached']:5.1f} s", flush=True)
+    if json is not None:
+        _write(json, {"seconds_to_progress": results})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +237,7 @@ def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
 def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {
-        "envs": envs, "replay": replay, "precision": precision, "train": train,
+        "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "reference": reference,
     }  # fmt: skip
     omit = (tyro.conf.OmitArgPrefixes,)
