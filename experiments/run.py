@@ -21,6 +21,7 @@ import cli
 import envs
 import presets
 import session
+import sinks
 from adqn_jax import ALGORITHMS, Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 from folder import file_name
 
@@ -67,6 +68,10 @@ class Args(Choice):
     """Minutes between checkpoints; one is always written at the end."""
     timeout: float = math.inf
     """Minutes, compiling included, after which the run saves all and stops."""
+    log: tuple[sinks.Name, ...] = ()
+    """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
+    (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the
+    package."""
     hyper: Hyperparameters = Hyperparameters()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
@@ -150,6 +155,7 @@ def main() -> None:
         dry_run=args.dry_run,
         checkpoint_minutes=args.checkpoint_minutes,
         timeout_minutes=args.timeout,
+        log=args.log,
     )
 
 
