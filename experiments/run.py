@@ -35,7 +35,8 @@ class Choice:
     cleaner:ROWSxCOLUMNS (a random maze for every episode), cleaner:ROWSxCOLUMNS:SEED (one random
     maze); memory-four-rooms-7x7, or memory-four-rooms-7x7:blue,yellow (colours to draw from);
     gymnax:NAME[:I,J,...] (the agent sees the entries I, J, ... of the flat observation); pomdp:PATH
-    (a .pomdp file, of which a `reset` ends the episode)."""
+    (a .pomdp file, of which a `reset` ends the episode); import:MODULE:CLASS (your own, from a
+    module on PYTHONPATH)."""
     algo: str = "adqn-vr"
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
