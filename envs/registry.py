@@ -1,5 +1,6 @@
 """Names to environments."""
 
+import importlib
 import pathlib
 import re
 from typing import Any, Literal
@@ -24,11 +25,13 @@ KNOWN = (
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "gymnax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
+    "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
 )
 
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
+_IMPORT = re.compile(r"import:([\w.]+):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
@@ -50,7 +53,10 @@ def make(name: str, observe: Observe = "observation") -> tuple[PrivilegedEnviron
           draw from;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
-          (`gymnax:CartPole-v1:0,2` shows positions).
+          (`gymnax:CartPole-v1:0,2` shows positions);
+        * `pomdp:PATH`, the finite POMDP of a `.pomdp` file;
+        * `import:MODULE:CLASS`, a class of your own (`PrivilegedEnvironment`), made without
+          arguments, from a module that Python finds.
       observe: with `state`, the privileged state is what the agent observes.
 
     Raises:
@@ -75,6 +81,8 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _gymnax(match[1], match[2])
     if name.startswith("pomdp:"):
         return FinitePOMDP(read_pomdp(name.removeprefix("pomdp:"), episodic=True))
+    if match := _IMPORT.fullmatch(name):
+        return _imported(match[1], match[2])
     raise ValueError(f"unknown environment {name!r}; known are {', '.join(KNOWN)}")
 
 
@@ -109,3 +117,16 @@ def _gymnax(name: str, observed: str | None) -> PrivilegedEnvironment:
         raise ValueError(f"gymnax has no environment {name!r}; it has {known}")
     entries = None if observed is None else tuple(map(int, observed.split(",")))
     return Privileged(gymnax.make(name)[0], entries)
+
+
+def _imported(module: str, name: str) -> PrivilegedEnvironment:
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"cannot import {name} from {module}: {error} (PYTHONPATH says where modules are)"
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, PrivilegedEnvironment)):
+        raise ValueError(f"{module}:{name} must be a class derived from PrivilegedEnvironment")
+    env: PrivilegedEnvironment = kind()
+    return env

@@ -64,6 +64,7 @@ def finish(session: "Session", run: dict[str, Any]) -> None:
     attempt("policy/", lambda: _save_policies(session, run))
     if attempt("metrics.csv", session.records.write):
         attempt("curve.png", lambda: plot.curve(session.folder))
+    session.log(last=True)  # what is local is written by now, should a server not answer
     session.writing.check()
 
 

@@ -21,6 +21,7 @@ import cli
 import envs
 import presets
 import session
+import sinks
 from adqn_jax import ALGORITHMS, Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 from folder import file_name
 
@@ -34,7 +35,8 @@ class Choice:
     cleaner:ROWSxCOLUMNS (a random maze for every episode), cleaner:ROWSxCOLUMNS:SEED (one random
     maze); memory-four-rooms-7x7, or memory-four-rooms-7x7:blue,yellow (colours to draw from);
     gymnax:NAME[:I,J,...] (the agent sees the entries I, J, ... of the flat observation); pomdp:PATH
-    (a .pomdp file, of which a `reset` ends the episode)."""
+    (a .pomdp file, of which a `reset` ends the episode); import:MODULE:CLASS (your own, from a
+    module on PYTHONPATH)."""
     algo: str = "adqn-vr"
     """Algorithm: dqn, adqn, adqn-vr, adqn-state, adqn-state-vr."""
     preset: str = "fast"
@@ -67,6 +69,10 @@ class Args(Choice):
     """Minutes between checkpoints; one is always written at the end."""
     timeout: float = math.inf
     """Minutes, compiling included, after which the run saves all and stops."""
+    log: tuple[sinks.Name, ...] = ()
+    """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
+    (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the
+    package."""
     hyper: Hyperparameters = Hyperparameters()
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
@@ -150,6 +156,7 @@ def main() -> None:
         dry_run=args.dry_run,
         checkpoint_minutes=args.checkpoint_minutes,
         timeout_minutes=args.timeout,
+        log=args.log,
     )
 
 

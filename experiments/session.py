@@ -1,6 +1,7 @@
 """A training run as the host sees it: compiled chunks, and what happens between them."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -10,6 +11,7 @@ import jax
 import tqdm
 
 import envs
+import sinks
 from adqn_jax import Config, SeedRunner, Trainer, make_trainer
 from adqn_jax.checkpoint import Checkpoints, Newest
 from adqn_jax.types import TrainState
@@ -33,6 +35,7 @@ class Session:
     records: Records
     checkpoints: Checkpoints
     writing: Writing
+    sinks: list[sinks.Sink]  # beside metrics.csv
     chunks: int = 0  # finished so far
     training_seconds: float = 0.0  # in compiled programs, so far
 
@@ -76,6 +79,13 @@ class Session:
             tqdm.tqdm.write(sentence)
         if self.hold():
             self.writing.attempt("metrics.csv", self.records.write)
+            self.log()
+
+    def log(self, *, last: bool = False) -> None:
+        """Hand the metrics so far to the sinks; at the end of the run (`last`), close these."""
+        for sink in self.sinks:
+            write = functools.partial(sink.write, self.records.rows, last=last)
+            self.writing.attempt(sink.name, write)
 
     def save(self) -> None:
         """Write a checkpoint in the background."""
@@ -92,14 +102,16 @@ def train(
     config: Config, *, env_name: str, observe: envs.Observe = "observation", num_seeds: int,
     seed: int, folder: pathlib.Path, overwrite: bool = False, resume: bool = False,
     dry_run: bool = False, checkpoint_minutes: float = 10.0, timeout_minutes: float = math.inf,
+    log: tuple[sinks.Name, ...] = (),
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
 
     Raises:
       ValueError: when the configuration cannot be run, or does not match what is resumed, or the
-        folder holds a run and no flag says what to do with it.
+        folder holds a run and no flag says what to do with it, or a sink lacks its package.
       StopError: when the run ends before it is done, or its results cannot be written.
     """
+    sinks.check(log)
     env, env_params = envs.make(env_name, observe)
     trainer = make_trainer(config, env, env_params)
     run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
@@ -119,11 +131,12 @@ def train(
         claimed.begin()
         if interrupts.stop:
             raise StopError(interrupts.code, f"{interrupts.reason}: {_how_to_go_on(0, folder)}")
-        session = _start(runner, claimed, checkpoints, newest, seed)
+        session = _start(runner, claimed, checkpoints, newest, seed, log)
         _loop(session, interrupts, checkpoint_minutes * 60.0)
         session.save()
         if not session.done:
             session.writing.attempt("a checkpoint", checkpoints.wait)
+            session.log(last=True)
             session.writing.check()
             how = _how_to_go_on(session.timesteps, folder)
             raise StopError(interrupts.code, f"{interrupts.reason}: {how}")
@@ -167,24 +180,27 @@ def _how_to_go_on(timesteps: int, folder: pathlib.Path) -> str:
 
 def _start(
     runner: SeedRunner, claimed: Claim, checkpoints: Checkpoints, newest: Newest | None,
-    seed: int,
+    seed: int, log: tuple[sinks.Name, ...],
 ) -> Session:  # fmt: skip
     """Start anew, or from the newest checkpoint."""
     records, writing = Records(claimed.folder / "metrics.csv"), Writing()
+    further = sinks.make(log, claimed.folder)
     if newest is None:
         states = jax.block_until_ready(runner.init(jax.random.key(seed)))
-        return Session(claimed, runner, states, records, checkpoints, writing)
-    states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
-    records.rows = history["rows"]
-    session = Session(
-        claimed, runner, states, records, checkpoints, writing,
-        chunks=newest.iterations // runner.trainer.plan.iterations_per_chunk,
-        training_seconds=history["training_seconds"],
-    )  # fmt: skip
-    for sentence in newest.damaged:
-        print(sentence, flush=True)
-    print(f"going on from the checkpoint at timestep {session.timesteps:,}", flush=True)
-    writing.attempt("metrics.csv", records.write)
+        session = Session(claimed, runner, states, records, checkpoints, writing, further)
+    else:
+        states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
+        records.rows = history["rows"]
+        session = Session(
+            claimed, runner, states, records, checkpoints, writing, further,
+            chunks=newest.iterations // runner.trainer.plan.iterations_per_chunk,
+            training_seconds=history["training_seconds"],
+        )  # fmt: skip
+        for sentence in newest.damaged:
+            print(sentence, flush=True)
+        print(f"going on from the checkpoint at timestep {session.timesteps:,}", flush=True)
+        writing.attempt("metrics.csv", records.write)
+    session.log()
     return session
 
 

@@ -129,6 +129,7 @@ RUN = [
     ("--timeout 0", "timeout must be greater than 0, got 0"),
     ("--timeout nan", "timeout must be greater than 0, got nan"),
     ("--timeout soon", "Error parsing --timeout"),
+    ("--log paper", "paper"),
     ("--resume", "nothing to resume: runs/carflag/adqn-vr/default holds no run"),
     ("--resume --dry-run --seeds 0", "seeds must be at least 1"),
     ("--resume --overwrite", "exclude each other"),

@@ -1,0 +1,179 @@
+"""The pages of docs/ and the README: links lead somewhere, code runs, tables are complete."""
+
+import importlib
+import pathlib
+import re
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import diagnose
+import envs
+from adqn_jax import ALGORITHMS, make_policy, make_train, make_trainer, save_policy
+from hidden import Secret
+from records import Records
+from settings import small
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+EXAMPLE = DOCS / "examples" / "tmaze.py"
+
+
+def prose(page: pathlib.Path) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+
+
+def code(page: str) -> str:
+    """Return all blocks of Python of a page."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL))
+
+
+def cells(page: str, heading: str) -> list[str]:
+    """Return what stands in quotes in the first column of the table below a heading's cell."""
+    (table,) = re.findall(rf"^\| {heading} \|.*?(?:\n\n|\Z)", page, re.DOTALL | re.MULTILINE)
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page: pathlib.Path) -> None:
+    """Every relative link names a file, and every named function is in the file linked."""
+    links = re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", prose(page))
+    for text, target in links:
+        if "://" in target:
+            continue
+        file = page.parent / target.partition("#")[0]
+        assert file.exists(), f"{page.name} links to {target}"
+        if match := re.fullmatch(r"`(\w+)\.(\w+)`", text):
+            assert file.stem == match[1], text
+            named = re.compile(rf"^(?:def |class |){match[2]}\b", re.MULTILINE)
+            assert match[2] == "py" or named.search(file.read_text()), f"{text} in {page.name}"
+
+
+def test_readme_links_every_page() -> None:
+    """No page is only to be found by those who look into the folder."""
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
+
+
+def test_embedding() -> None:
+    """The blocks of the page are one program."""
+    exec(compile(code("embedding.md"), "embedding.md", "exec"), {"__name__": "embedding"})
+
+
+def test_acting_with_a_policy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of getting-started.md, with a policy that has learnt nothing."""
+    monkeypatch.chdir(tmp_path)
+    env, params = envs.make("carflag")
+    config = small(row_length=0, buffer_timesteps=2000, warmup_timesteps=700)
+    trainer = make_trainer(config, env, params)
+    rows = jax.eval_shape(trainer.init, jax.random.key(0)).params
+    policy = make_policy(config, env, params, jax.tree.map(lambda x: np.zeros(x.shape), rows), {})
+    path = pathlib.Path("runs/carflag/adqn-vr/default/policy/seed-000.npz")
+    path.parent.mkdir(parents=True)
+    save_policy(path, policy)
+    names: dict[str, Any] = {}
+    exec(compile(code("getting-started.md"), "getting-started.md", "exec"), names)
+    assert names["values"].shape == (7,)
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The environment of adding-an-environment.md, found as its page says."""
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    yield envs.make("import:tmaze:TMaze")[0]
+    sys.modules.pop("tmaze", None)
+
+
+def test_the_example_is_the_page_s(example: Any) -> None:
+    """The page shows the file as it is; equal names are equal environments."""
+    assert EXAMPLE.read_text() == code("adding-an-environment.md")
+    assert importlib.import_module("tmaze").TMaze() == example
+    assert hash(importlib.import_module("tmaze").TMaze()) == hash(example)
+
+
+def test_the_example_keeps_the_contract(example: Any) -> None:
+    """Who follows the sign earns 1; observing again repeats; elements lie in their spaces."""
+    params = example.default_params
+    for seed in range(4):
+        observation, state = example.reset_env(jax.random.key(seed), params)
+        side = int(observation)
+        for action in [0] * example.length + [1 + side]:
+            assert example.observation_space(params).contains(observation)
+            known = example.privileged_state(state, params)
+            assert example.privileged_state_space(params).contains(known)
+            assert int(known) == side * (example.length + 1) + int(state.position)
+            assert int(example.observe(jax.random.key(9), state, None, params)) == int(observation)
+            observation, state, reward, terminated, info = example.step_env(
+                jax.random.key(1), state, jnp.int32(action), params
+            )
+            assert bool(terminated) == (action > 0)
+        assert (float(reward), bool(info["success"])) == (1.0, True)
+    for action in (1 + side, 2 - side):  # at once, or to the other side
+        _, state = example.reset_env(jax.random.key(3), params)
+        _, _, reward, terminated, _ = example.step_env(
+            jax.random.key(1), state, jnp.int32(action), params
+        )
+        assert (float(reward), bool(terminated)) == (-1.0, True)
+
+
+def test_the_example_trains(example: Any) -> None:
+    """For a few steps; U learns from the privileged state."""
+    config = small("adqn-state-vr", history="none", row_length=0)  # quick to compile
+    train = jax.jit(make_train(config, example, example.default_params))
+    state, metrics = train(jax.random.key(0))
+    assert int(metrics["updates"][-1]) > 0
+    assert np.isfinite(metrics["loss_u"]).all()
+    assert not metrics["failed"].any()
+    assert int(state.iteration) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("import:nothing:TMaze", "cannot import TMaze from nothing: No module named 'nothing'"),
+        ("import:envs:TMaze", "cannot import TMaze from envs"),
+        ("import:os:abort", "os:abort must be a class derived from PrivilegedEnvironment"),
+    ],
+)
+def test_no_such_environment(name: str, message: str) -> None:
+    """One sentence says what was wrong; nothing but a class of environments is called."""
+    with pytest.raises(ValueError, match=message):
+        envs.make(name)
+
+
+def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
+    """metrics.md lists what runs of all algorithms write, and nothing else."""
+    written = set()
+    for algorithm in ALGORITHMS:
+        trainer = make_trainer(small(algorithm), *envs.make("heavenhell-1"))
+        state = jax.eval_shape(trainer.init, jax.random.key(0))
+        shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
+        records = Records(tmp_path / "metrics.csv")
+        records.add({name: np.zeros(2, x.dtype) for name, x in shapes.items()}, 0.0)
+        written |= set(records.rows[0])
+    page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[0]
+    documented = cells(page, "column")
+    assert len(documented) == len(set(documented))
+    assert set(documented) == written
+
+
+def test_every_measure_has_a_formula() -> None:
+    """metrics.md lists what diagnose.py writes, and nothing else."""
+    rng = np.random.default_rng(0)
+    shape = (4, 3)
+    episodes = diagnose.Episodes(
+        states=rng.integers(0, 2, shape), observations=np.eye(3, dtype=int)[[1, 1, 1, 1]],
+        action=np.zeros(shape, int), reward=np.ones(shape), valid=np.ones(shape, bool),
+        q=np.zeros((*shape, 2)), u=np.zeros((*shape, 2)), history=rng.normal(size=(*shape, 5)),
+    )  # fmt: skip
+    secret = Secret(hidden=lambda state: state, told=lambda observation: observation == 1)
+    page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[1]
+    assert set(cells(page, "measure")) == set(diagnose.measure(episodes, secret))
+    by_step = {"seed"} | set(diagnose.values_by_step(episodes, 0.9)[0])
+    assert set(cells(page, "column")) == by_step
