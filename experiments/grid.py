@@ -85,6 +85,8 @@ def candidates(
       ValueError: when a point cannot be run, or differs from another in name only.
     """
     axes = [_axis(text) for text in texts]
+    if not axes:
+        raise ValueError("--grid must name an option and its values, as in learning-rate=3e-4,1e-3")
     options = [axis.option for axis in axes]
     given = {
         word.split("=")[0].lstrip("-").replace("_", "-") for word in common if word[:2] == "--"

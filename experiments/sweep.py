@@ -62,18 +62,19 @@ class Sweep:
         """Train a range of points of one program, in parts where they do not fit together."""
         group = self.points[first : last + 1]
         part = self.claimed.folder / f"points-{first:03d}-{last:03d}"
-        print(f"points {first}-{last} of {len(self.points)}", end=": ", flush=True)
+        what = f"points {first} to {last} of {len(self.points)}"
         if not self.args.overwrite and all(map(self.is_done, group)):
-            print("finished before")
+            print(f"{what}: finished before", flush=True)
             return
-        if self.interrupts.stop:
-            raise StopError(self.interrupts.code, f"{self.interrupts.reason}: --resume goes on")
+        if self.interrupts.stop and self.claimed.begun:
+            why = f"{self.interrupts.reason} before {what}"
+            raise StopError(self.interrupts.code, f"{why}; the same command with --resume goes on")
+        print(f"\n{what}:", flush=True)
         most = self._train_together(group, part)
         if most < len(group):
             print(f"they do not fit into memory together, at most {most} of them do")
-            size = math.ceil(len(group) / math.ceil(len(group) / most))
-            for start in range(first, last + 1, size):
-                self.train(start, min(start + size - 1, last))
+            for start, end in parts(first, last, most):
+                self.train(start, end)
 
     def _train_together(self, group: Sequence[Candidate], part: pathlib.Path) -> int:
         """Train points side by side, if they fit; return how many do."""
@@ -116,6 +117,13 @@ def record(point: Candidate) -> dict[str, Any]:
     return session.record(
         point.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds, seed=args.seed
     )
+
+
+def parts(first: int, last: int, most: int) -> list[tuple[int, int]]:
+    """Split a range, ends included, into as few as there can be of at most so many, as equal."""
+    size = last + 1 - first
+    size = math.ceil(size / math.ceil(size / most))
+    return [(start, min(start + size - 1, last)) for start in range(first, last + 1, size)]
 
 
 def by_program(points: Sequence[Candidate]) -> list[list[Candidate]]:
