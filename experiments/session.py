@@ -165,7 +165,7 @@ def _describe(env_name: str, runner: SeedRunner) -> None:
     trained = plan.updates_per_iteration * train_config.batch_rows * plan.row_length
     print(
         f"{runner.trainer.config.algorithm} on {env_name}, "
-        f"{f'{points} points, each with ' if points > 1 else ''}{runner.num_seeds} seeds, on "
+        f"{f'{points} points x ' if points > 1 else ''}{runner.num_seeds} seeds on "
         f"{len(jax.local_devices())} x {jax.devices()[0].platform}\n"
         f"each seed: {plan.total_timesteps:,} timesteps, {plan.warmup_steps * plan.num_envs:,} of "
         f"them warm-up; an iteration is {plan.timesteps_per_iteration} timesteps and "
