@@ -62,6 +62,9 @@ class NetworkConfig:
     observations first."""
     output_scale: float = 1.0
     """Factor on the initial weights of each head's last layer; with 0 all values start at 0."""
+    matmul_precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
+    """Precision of matrix products on an accelerator that has cheaper ones; a CPU always computes
+    in float32."""
     update_gate_bias: float = 0.0
     """Added to the initial bias of the GRU's update gate; positive values remember longer."""
 

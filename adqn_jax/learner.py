@@ -142,7 +142,8 @@ def make_update(
         hyper: Hyperparameters, params: Params, target_params: Params, opt_state: PyTree, rows: Rows
     ) -> tuple[Params, PyTree, dict[str, Array]]:
         target = networks.unroll(target_params, rows)
-        grads, diagnostics = jax.grad(loss, has_aux=True)(params, target, hyper, rows)
+        with networks.precision():
+            grads, diagnostics = jax.grad(loss, has_aux=True)(params, target, hyper, rows)
         adam = optimizer(hyper, max_grad_norm)
         new_params, new_opt_state = {}, {}
         for name, grad in grads.items():

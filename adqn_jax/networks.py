@@ -1,5 +1,6 @@
 """Q(h,a) and U(h,s,a) or U(s,a): parameters, unrolled along rows or stepped one by one."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -95,6 +96,11 @@ class Networks:
     state: nn.Module
     head: Head
     privileged: str  # as Algorithm.privileged
+    matmul_precision: str  # as NetworkConfig.matmul_precision
+
+    def precision(self) -> contextlib.AbstractContextManager:
+        """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
+        return jax.default_matmul_precision(self.matmul_precision)
 
     def init(self, key: Array, rows: Rows) -> Params:
         """Draw parameters; `key` is consumed, `rows` gives shapes only."""
@@ -121,6 +127,10 @@ class Networks:
 
     def unroll(self, params: Params, rows: Rows) -> Values:
         """Evaluate Q and U in every slot of rows that begin with an episode's first slot."""
+        with self.precision():
+            return self._unroll(params, rows)
+
+    def _unroll(self, params: Params, rows: Rows) -> Values:
         histories = self._encode(params, rows)
         q = self._head(params["q"], histories["q"])
         if "u" not in params:
@@ -146,10 +156,11 @@ class Networks:
           The histories, [..., H], and the values Q(h,.), [..., A].
         """
         method = HistoryEncoder.step
-        carry = self.history.apply(
-            q_params["history"], carry, action_tm1, observation, start, method=method
-        )
-        return carry, self._head(q_params, carry)
+        with self.precision():
+            carry = self.history.apply(
+                q_params["history"], carry, action_tm1, observation, start, method=method
+            )
+            return carry, self._head(q_params, carry)
 
     def initial_carry(self, *lead: int) -> Array:
         """Return empty histories, zeros [*lead, H]."""
@@ -192,6 +203,7 @@ def build_networks(
         state=state_encoder(state_space, config.embedding_size, scales=config.scale_boxes),
         head=Head(config.head_sizes, num_actions, config.output_scale),
         privileged=algorithm.privileged,
+        matmul_precision=config.matmul_precision,
     )
 
 

@@ -13,8 +13,9 @@ import cli
 import presets
 from adqn_jax import ALGORITHMS, Config
 from benchmarks.environments import steps_per_second
+from benchmarks.precision import deviations
 from benchmarks.reference import compare
-from benchmarks.replay import replay_costs
+from benchmarks.replay import replay_costs, with_small_buffer
 from benchmarks.train import Throughput, measure
 from folder import versions
 
@@ -71,6 +72,31 @@ def replay(
         print(f"{name:>24}" + "".join(f"{value:>26.4g}" for value in results[name].values()))
     if json is not None:
         _write(json, {"replay": results})
+
+
+def precision(
+    names: tuple[str, ...] = PAPER,
+    algo: str = "adqn-vr",
+    preset: str = "paper",
+    json: JsonFile = None,
+) -> None:
+    """Measure what --matmul-precision changes where it acts: operands rounded, on any machine.
+
+    Args:
+      names: environments, as `run.py --env` takes them.
+      algo: algorithm.
+      preset: settings of the networks and of the rows.
+      json: where to write the results, too.
+    """
+    results = {}
+    for name in names:
+        config = with_small_buffer(presets.preset(preset, name, algo), name)
+        results[name] = deviations(name, config)
+        for kind, row in results[name].items():
+            cells = "".join(f"{what:>12} {value:8.1e}" for what, value in row.items())
+            print(f"{name:>24} {kind:>14}{cells}", flush=True)
+    if json is not None:
+        _write(json, {"relative_deviation": results})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +207,8 @@ def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
 def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {
-        "envs": envs, "replay": replay, "train": train, "scaling": scaling, "reference": reference,
+        "envs": envs, "replay": replay, "precision": precision, "train": train,
+        "scaling": scaling, "reference": reference,
     }  # fmt: skip
     omit = (tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 
@@ -21,7 +20,7 @@ def replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
     runs: Runs = {}
     sizes = {}
     for way, chosen in (("derived", env), ("stored", stores)):
-        trainer = make_trainer(_with_small_buffer(config, params), chosen, params)
+        trainer = make_trainer(with_small_buffer(config, name), chosen, params)
         state = jax.jit(trainer.init)(jax.random.key(0))
         slots = trainer.plan.capacity * trainer.plan.num_envs
         sizes[way] = nbytes(state.buffer) / slots
@@ -42,9 +41,9 @@ def replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
     }
 
 
-def _with_small_buffer(config: Config, env_params: Any) -> Config:
+def with_small_buffer(config: Config, env_name: str) -> Config:
     """Hold as little as rows can be drawn from."""
-    longest = int(env_params.max_steps_in_episode)
+    longest = int(envs.make(env_name)[1].max_steps_in_episode)
     timesteps = config.train.num_envs * min_capacity(config.train.row_length or longest, longest)
     train = dataclasses.replace(
         config.train, buffer_timesteps=timesteps, warmup_timesteps=timesteps

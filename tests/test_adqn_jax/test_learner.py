@@ -150,3 +150,18 @@ def test_gradients_are_clipped_per_network() -> None:
         assert steps[1e-3][model] <= rate * 1e-3 * 1.01
         assert steps[1e-3][model] > rate * 1e-3 * 0.9
         assert steps[0.0][model] > steps[1e-3][model]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_reaches_every_product(precision: Any) -> None:
+    """Forward, backward and while acting, products ask for what was configured."""
+    env, params = envs.make("heavenhell-1")
+    config = small("adqn-vr", matmul_precision=precision, gru_init="uniform", row_length=100,
+                   buffer_timesteps=2000, warmup_timesteps=500)  # fmt: skip
+    trainer = make_trainer(config, env, params)
+    state = jax.eval_shape(trainer.init, jax.random.key(0))
+    text = jax.jit(lambda s: trainer.iterate(s, config.hyper, 1)).lower(state).as_text()
+    products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
+    wanted = {"float32": "HIGHEST, HIGHEST", "bfloat16": "DEFAULT, DEFAULT"}[precision]
+    assert len(products) > 30
+    assert all(f"precision = [{wanted}]" in line for line in products)

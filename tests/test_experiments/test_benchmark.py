@@ -4,11 +4,13 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_run import call
 
 from benchmarks.flops import count_flops
+from benchmarks.precision import with_rounded_products
 
 
 def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
@@ -58,3 +60,32 @@ def test_flops_are_counted() -> None:
     unknown = lambda x: jax.lax.while_loop(lambda c: c.sum() < 1, lambda c: c @ c, x)  # noqa: E731
     with pytest.raises(ValueError, match="unknown length"):
         count_flops(unknown, np.zeros((4, 4), np.float32))
+
+
+def test_benchmark_measures_precision(tmp_path: pathlib.Path) -> None:
+    """The fewer bits, the larger the deviations, none of them large."""
+    words = ("precision", "--names", "heavenhell-1", "--preset", "fast", "--json", "precision.json")
+    done = call("benchmark.py", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "precision.json").read_text())["relative_deviation"]
+    coarse, fine = (found["heavenhell-1"][k] for k in ("bfloat16", "tensorfloat32"))
+    assert 0 < fine["gradient"] < coarse["gradient"] < 0.1
+    assert 0 < fine["values"] < coarse["values"] < 0.1
+
+
+def test_rounded_products() -> None:
+    """Operands are rounded inside scans and calls as outside; with all bits nothing changes."""
+    x = jax.random.normal(jax.random.key(0), (3, 4, 4))
+
+    def program(x: jax.Array) -> jax.Array:
+        return jax.lax.scan(lambda h, m: (jnp.tanh(h @ m), h.sum()), x[0], x, reverse=True)[0]
+
+    def by_hand(x: jax.Array) -> jax.Array:
+        h = x[0]
+        for m in x[::-1]:
+            h = jnp.tanh(jax.lax.reduce_precision(h, 8, 7) @ jax.lax.reduce_precision(m, 8, 7))
+        return h
+
+    np.testing.assert_array_equal(with_rounded_products(program, 23)(x), program(x))
+    np.testing.assert_allclose(with_rounded_products(program, 7)(x), by_hand(x), atol=1e-6)
+    assert np.abs(by_hand(x) - program(x)).max() > 1e-4
