@@ -186,7 +186,7 @@ def main() -> None:
     args = run.parse(words)
     programs = by_program(candidates(words, settings.grid, settings.random, args.seed))
     points = [point for program in programs for point in program]
-    print(f"{len(points)} points x {args.seeds} seeds in {len(programs)} programs", flush=True)
+    print(f"{len(points)} points x {args.seeds} seeds, programs: {len(programs)}", flush=True)
     if args.dry_run:
         dry_run(programs)
         return

@@ -202,7 +202,7 @@ def test_static_options_are_successive_programs(whole: pathlib.Path) -> None:
     words = ("--target-tau", "0.02", "--grid", "eval-params=online,target", "learning-rate=3e-3")
     ended = train(sweep.main, *words, "--name", "static")
     assert ended.code == 0, ended.err
-    assert "2 points x 2 seeds in 2 programs" in ended.out
+    assert "2 points x 2 seeds, programs: 2" in ended.out
     assert len(PROGRAMS) == compiled + 1, "the other is that of a single run"
     folder = SWEEP.with_name("static")
     assert [row["eval_params"] for row in table_of(folder)] == ["online"] * 2 + ["target"] * 2
