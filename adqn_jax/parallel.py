@@ -28,9 +28,10 @@ def seed_keys(key: Array, num_seeds: int) -> Array:
 class SeedRunner:
     """Compiled functions over the states of all seeds, leaves [S, ...].
 
-    Each device runs its own share of the seeds, without communication. When
-    the seeds do not divide among the devices, further seeds fill the places left; `evaluate`
-    does not report them.
+    `hyper` holds numbers, or arrays [P]: P points of a sweep, each with seeds 0..num_seeds-1, the
+    seeds of the first point first. Each device runs its own share of all these, without
+    communication. When they do not divide among the devices, the last one fills the places left;
+    `evaluate` does not report them. Whatever the numbers are, the compiled programs are the same.
     """
 
     trainer: Trainer
@@ -39,8 +40,10 @@ class SeedRunner:
 
     def __post_init__(self) -> None:
         """Lay the seeds out over the devices."""
-        num_devices = min(len(jax.local_devices()), self.num_seeds)
-        self.places = -(-self.num_seeds // num_devices) * num_devices
+        leaves = [np.atleast_1d(x) for x in jax.tree.leaves(self.hyper)]
+        self.total_seeds = self.num_seeds * np.broadcast(*leaves).size
+        num_devices = min(len(jax.local_devices()), self.total_seeds)
+        self.places = -(-self.total_seeds // num_devices) * num_devices
         devices = np.asarray(jax.local_devices()[:num_devices])
         mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
@@ -48,26 +51,40 @@ class SeedRunner:
         plan = self.trainer.plan
         self._init = self.over_seeds(self.trainer.init)
         self._iterate = self.over_seeds(
-            lambda state: self.trainer.iterate(state, self.hyper, plan.iterations_per_chunk),
+            lambda state, hyper: self.trainer.iterate(state, hyper, plan.iterations_per_chunk),
             donate=True,
         )
-        self._evaluate = self.over_seeds(lambda state: self.trainer.evaluate(state, self.hyper))
+        self._evaluate = self.over_seeds(self.trainer.evaluate)
 
     @functools.cached_property
     def abstract_states(self) -> TrainState:
         """Shapes, dtypes and shardings of the states of all seeds."""
-        keys = jax.eval_shape(lambda: seed_keys(jax.random.key(0), self.places))
-        return self._abstract(jax.eval_shape(self._init, keys))
+        return self._abstract(jax.eval_shape(self._init, self._keys(jax.random.key(0))))
+
+    @functools.cached_property
+    def hyper_of_seeds(self) -> Hyperparameters:
+        """The traced numbers of every place, float32 [S]."""
+        points = self.total_seeds // self.num_seeds
+
+        def of_leaf(x: Any) -> Array:
+            of_points = np.broadcast_to(np.asarray(x, np.float32), points)
+            of_seeds = np.repeat(of_points, self.num_seeds)[self._filled()]
+            return jax.device_put(of_seeds, self.sharding)
+
+        return jax.tree.map(of_leaf, self.hyper)
 
     def compile(self) -> None:
         """Compile everything, side by side; how long it took is added to `compile_seconds`."""
         begin = time.perf_counter()
-        keys = self._abstract(jax.eval_shape(lambda: seed_keys(jax.random.key(0), self.places)))
-        states = self.abstract_states
+        keys, states, hyper = (
+            self._keys(jax.random.key(0)),
+            self.abstract_states,
+            self.hyper_of_seeds,
+        )
         lowered = [
-            self._iterate.lower(states),
+            self._iterate.lower(states, hyper),
             self._init.lower(keys),
-            self._evaluate.lower(states),
+            self._evaluate.lower(states, hyper),
         ]
         with concurrent.futures.ThreadPoolExecutor() as pool:
             compiled = pool.map(lambda program: program.compile(), lowered)
@@ -87,25 +104,24 @@ class SeedRunner:
         return per_device * self.sharding.num_devices
 
     def init(self, key: Array) -> TrainState:
-        """Start all seeds from `fold_in(key, seed)`."""
-        keys = jax.device_put(seed_keys(key, self.places), self.sharding)
-        return self._init(keys)
+        """Start all seeds from `fold_in(key, seed)`, the same at every point."""
+        return self._init(self._keys(key))
 
     def iterate(self, states: TrainState) -> TrainState:
         """Run one chunk of `plan.iterations_per_chunk` iterations; `states` is donated."""
-        return self._iterate(states)
+        return self._iterate(states, self.hyper_of_seeds)
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
-        """Evaluate every seed; arrays [num_seeds]."""
-        metrics = jax.device_get(self._evaluate(states))
-        return {name: value[: self.num_seeds] for name, value in metrics.items()}
+        """Evaluate every seed of every point; arrays [total_seeds]."""
+        metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
+        return {name: value[: self.total_seeds] for name, value in metrics.items()}
 
     def over_seeds(self, function: Callable, *, donate: bool = False) -> Any:
         """Turn a function of one seed's values into a compiled one of all seeds', leaves [S, ...].
 
         Args:
-          function: of one argument.
-          donate: whether the argument's memory may be reused for the result.
+          function: of any arguments.
+          donate: whether the first argument's memory may be reused for the result.
         """
         spec = PartitionSpec(_AXIS)
         sharded = jax.shard_map(
@@ -120,8 +136,17 @@ class SeedRunner:
         A core gains nothing from wider arrays, and a single seed's fit its cache better.
         """
         if self.sharding.mesh.devices.flat[0].platform == "cpu":
-            return functools.partial(jax.lax.map, function)
+            return lambda *args: jax.lax.map(lambda of_seed: function(*of_seed), args)
         return jax.vmap(function)
+
+    def _keys(self, key: Array) -> Array:
+        points = self.total_seeds // self.num_seeds
+        keys = jnp.tile(seed_keys(key, self.num_seeds), points)[self._filled()]
+        return jax.device_put(keys, self.sharding)
+
+    def _filled(self) -> np.ndarray:
+        """Return which of all seeds is in each place."""
+        return np.arange(self.places).clip(max=self.total_seeds - 1)
 
     def _abstract(self, tree: Any) -> Any:
         def with_sharding(x: Any) -> jax.ShapeDtypeStruct:

@@ -11,6 +11,7 @@ import tyro
 
 import cli
 import presets
+import run
 from adqn_jax import ALGORITHMS, Config
 from benchmarks.environments import steps_per_second
 from benchmarks.precision import deviations
@@ -121,6 +122,7 @@ def start(
         results[name] = {}
         for algo in algos:
             words = ["--env", name, "--algo", algo, "--preset", preset, "--seeds", str(seeds)]
+            run.parse(words)
             seconds = seconds_to_progress(words)
             results[name][algo] = seconds
             print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")

@@ -6,7 +6,6 @@ the others go on, and it is named at the end. Writes
 """
 
 import dataclasses
-import json
 import math
 import pathlib
 import subprocess
@@ -15,7 +14,6 @@ import sys
 import cli
 import envs
 import plot
-import records
 import results
 import run
 import session
@@ -73,18 +71,13 @@ class Pair:
 
     def is_done(self) -> bool:
         """Whether the folder holds this very run, and the run its last log point."""
-        files = [self.folder / name for name in ("config.json", "metrics.csv", "curve.png")]
-        if not all(file.is_file() for file in files):
-            return False
         args = self.args
         needed = session.record(
             self.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds,
             seed=args.seed,
         )  # fmt: skip
-        there = json.loads(files[0].read_text())["run"]
         plan = make_plan(self.config, envs.make(args.env)[1])
-        last = records.read(files[1])["timesteps"][-1].min()
-        return bool(there == json.loads(json.dumps(needed)) and last >= plan.total_timesteps)
+        return results.is_done(self.folder, needed, plan.total_timesteps)
 
     def train(self) -> bool:
         """Train in a process of its own, whose memory and failures stay there; returns success."""

@@ -35,18 +35,18 @@ class Claim:
         self._run = run
         self._resume = resume
 
-    def begin(self) -> None:
-        """Write config.json, after deleting what is not to be resumed."""
+    def begin(self, *keep: str) -> None:
+        """Write config.json, after deleting what is neither to be resumed nor to be kept."""
         checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
         shutil.rmtree(deleted, ignore_errors=True)
-        partial = self._partial_config()
+        partial = _partial_config(self.folder, self._run)
         if not self._resume and checkpoints.exists():
             # Whoever is killed in between leaves a run that starts anew when resumed.
             checkpoints.rename(deleted)
         os.replace(partial, self.folder / _CONFIG)
         self.begun = True
         if not self._resume:
-            self._delete(keep=(_CONFIG, lock.NAME))
+            self._delete(keep=(_CONFIG, lock.NAME, *keep))
 
     def hold(self) -> None:
         """Make the folder anew where it has vanished.
@@ -56,31 +56,15 @@ class Claim:
         """
         assert self.lock is not None, "only a claimed folder is held"
         if self.lock.renew():
-            self.write_config()
-
-    def write_config(self) -> None:
-        """Write config.json, whole or not at all.
-
-        Raises:
-          OSError: when it cannot be written.
-        """
-        os.replace(self._partial_config(), self.folder / _CONFIG)
-
-    def _partial_config(self) -> pathlib.Path:
-        config = {"run": self._run, "made_with": versions()}
-        partial = self.folder / "config.partial"
-        try:
-            partial.write_text(json.dumps(config, indent=2) + "\n")
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        return partial
+            write_config(self.folder, self._run)
 
     def _delete(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
+            if path.name in keep:
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name not in keep:
+            else:
                 path.unlink()
 
 
@@ -103,7 +87,7 @@ def claim(
             folder.mkdir(parents=True, exist_ok=True)
             claimed.lock = lock.Lock(folder)
             if fresh:  # so that even a run that is killed while compiling can be resumed
-                claimed.write_config()
+                write_config(folder, run)
         except OSError as error:
             raise ValueError(
                 f"cannot write to {folder}: {error.strerror}; choose another --out"
@@ -118,6 +102,26 @@ def claim(
             for path in new:
                 with contextlib.suppress(OSError):
                     path.rmdir()
+
+
+def write_config(folder: pathlib.Path, run: dict[str, Any]) -> None:
+    """Write config.json, whole or not at all.
+
+    Raises:
+      OSError: when it cannot be written.
+    """
+    os.replace(_partial_config(folder, run), folder / _CONFIG)
+
+
+def _partial_config(folder: pathlib.Path, run: dict[str, Any]) -> pathlib.Path:
+    config = {"run": run, "made_with": versions()}
+    partial = folder / "config.partial"
+    try:
+        partial.write_text(json.dumps(config, indent=2) + "\n")
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return partial
 
 
 def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
@@ -170,7 +174,7 @@ def _refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
     total = "train.total_timesteps"
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
-        longer = name == total and isinstance(old, int) and now[total] >= old
+        longer = name.endswith(total) and isinstance(old, int) and new is not None and new >= old
         if old != new and not longer:
             raise ValueError(
                 f"the run to resume has {name} {old}, not {new}: give the same settings (more "

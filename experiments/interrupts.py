@@ -37,6 +37,8 @@ def reason(error: OSError) -> str:
 class Interrupts:
     """Notes SIGINT and SIGTERM, instead of ending at once; asked between compiled programs.
 
+    It does so within `with`, any number of times; what was noted stays.
+
     Python sees a signal only when a compiled program, or the compiler, has returned.
     """
 

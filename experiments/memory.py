@@ -11,6 +11,15 @@ from adqn_jax import SeedRunner
 from adqn_jax.buffer import nbytes
 
 
+class TooLargeError(ValueError):
+    """A run does not fit; `most_seeds` of it would."""
+
+    def __init__(self, sentence: str, most_seeds: int):
+        """Keep both."""
+        super().__init__(sentence)
+        self.most_seeds = most_seeds
+
+
 @dataclasses.dataclass(frozen=True)
 class Memory:
     """Bytes of a run, over all devices, and how many there are."""
@@ -46,13 +55,14 @@ class Memory:
         """Refuse what does not fit.
 
         Raises:
-          ValueError: naming the number of seeds that does.
+          TooLargeError: naming the number of seeds that does.
         """
         if self.total > self.available:
-            raise ValueError(
+            raise TooLargeError(
                 f"{self.seeds} seeds need {_gib(self.total)} of memory, and there are "
                 f"{_gib(self.available)}: at most {self.most_seeds} seeds fit; or lower "
-                f"buffer_timesteps, which takes {_gib(self.replay)}"
+                f"buffer_timesteps, which takes {_gib(self.replay)}",
+                self.most_seeds,
             )
 
     def table(self) -> str:

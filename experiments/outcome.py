@@ -1,5 +1,6 @@
 """What a run leaves behind, even when it cannot be written at once."""
 
+import dataclasses
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import tqdm
 
 import plot
 from adqn_jax import make_policy, save_policy
-from folder import versions
+from folder import versions, write_config
 from interrupts import CANNOT_WRITE, StopError, reason
 
 if typing.TYPE_CHECKING:
@@ -61,25 +62,38 @@ def finish(session: "Session", run: dict[str, Any]) -> None:
     attempt("a checkpoint", session.checkpoints.wait)
     if not session.hold():
         session.writing.check()
+    written = attempt("metrics.csv", session.records.write)
     attempt("policy/", lambda: _save_policies(session, run))
-    if attempt("metrics.csv", session.records.write):
-        attempt("curve.png", lambda: plot.curve(session.folder))
+    if attempt("config.json", lambda: _write_configs(session, run)) and written:
+        attempt("curve.png", lambda: _draw_curves(session))
     session.log(last=True)  # what is local is written by now, should a server not answer
     session.writing.check()
 
 
+def _write_configs(session: "Session", run: dict[str, Any]) -> None:
+    for point in session.points:
+        write_config(point.folder, run | {"hyper": dataclasses.asdict(point.hyper)})
+
+
+def _draw_curves(session: "Session") -> None:
+    for point in session.points:
+        plot.curve(point.folder)
+
+
 def _save_policies(session: "Session", run: dict[str, Any]) -> None:
-    trainer = session.trainer
+    trainer, seeds = session.trainer, session.runner.num_seeds
     params = jax.device_get(trainer.acting_params(session.states))
-    policies = session.folder / "policy"
-    policies.mkdir(exist_ok=True)
     about = {name: run[name] for name in ("env", "env_settings", "observe", "seeds", "seed")}
     about["made_with"] = versions()
-    for seed in range(session.runner.num_seeds):
-        of_seed = jax.tree.map(lambda x, seed=seed: x[seed], params)
-        about["seed_index"] = seed
-        policy = make_policy(trainer.config, trainer.env, trainer.env_params, of_seed, about)
-        save_policy(policies / f"seed-{seed:03d}.npz", policy)
+    for i, point in enumerate(session.points):
+        config = dataclasses.replace(trainer.config, hyper=point.hyper)
+        policies = point.folder / "policy"
+        policies.mkdir(exist_ok=True)
+        for seed in range(seeds):
+            of_seed = jax.tree.map(lambda x, at=i * seeds + seed: x[at], params)
+            about["seed_index"] = seed
+            policy = make_policy(config, trainer.env, trainer.env_params, of_seed, about)
+            save_policy(policies / f"seed-{seed:03d}.npz", policy)
 
 
 def report(session: "Session") -> None:
@@ -88,16 +102,18 @@ def report(session: "Session") -> None:
     final = records.last("eval_return")
     error = final.std(ddof=1) / np.sqrt(final.size) if final.size > 1 else float("nan")
     trained = session.iterations * session.trainer.plan.timesteps_per_iteration
-    rate = trained * runner.num_seeds / session.training_seconds
+    rate = trained * runner.total_seeds / session.training_seconds
     rows = {
         "final greedy return": f"{records.mean('eval_return'):.3f} +- {error:.3f} (standard error)",
         "last 100 episodes": f"{records.mean('behaviour_return'):.3f} (behaviour)",
         "compiling": f"{runner.compile_seconds:.1f} s",
         "training": f"{session.training_seconds:.1f} s",
         "timesteps": f"{rate:,.0f} /s over all seeds",
-        "results": str(session.folder),
+        "results": str(session.points[0].folder),
     }
-    if failed := runner.num_seeds - final.size:
-        rows["failed"] = f"{failed} of {runner.num_seeds} seeds, which the figures leave out"
+    if len(session.points) > 1:  # the table of the sweep tells them apart
+        rows = {name: rows[name] for name in ("compiling", "training", "timesteps")}
+    if failed := runner.total_seeds - final.size:
+        rows["failed"] = f"{failed} of {runner.total_seeds} seeds, which the figures leave out"
     for name, value in rows.items():
         print(f"{name:>20}  {value}")

@@ -3,56 +3,57 @@
 import csv
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 
 class Records:
-    """The metrics of a run so far, kept in memory and in a file that is always whole."""
+    """The metrics of a run so far, kept in memory and in files that are always whole.
 
-    def __init__(self, path: pathlib.Path):
-        """Write to `path` from the first row on."""
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
+    A run has a folder for its results; of a group of a sweep's points, each point has one.
+    """
+
+    def __init__(self, folders: Sequence[pathlib.Path], num_seeds: int):
+        """Write metrics.csv into each point's folder, from the first row on."""
+        self.folders = folders
+        self.num_seeds = num_seeds  # of each point
+        self.rows: list[dict[str, Any]] = []  # at each log point, those of the first point first
 
     def add(self, metrics: dict[str, np.ndarray], seconds: float) -> list[str]:
         """Append a log point; it is not written yet.
 
         Args:
-          metrics: an array [seeds] for each metric.
+          metrics: an array [all seeds] for each metric, those of the first point first.
           seconds: wall-clock seconds of training so far.
 
         Returns:
           A sentence for each seed that has failed since the log point before.
         """
-        failed_before = {row["seed"] for row in self._last_rows() if row["failed"]}
-        for seed in range(metrics["timesteps"].size):
-            row = {name: values[seed].item() for name, values in metrics.items()}
-            first = {"seed": seed, "timesteps": row.pop("timesteps")}
+        failed_before = {i for i, row in enumerate(self._last_rows()) if row["failed"]}
+        for i in range(metrics["timesteps"].size):
+            row = {name: values[i].item() for name, values in metrics.items()}
+            first = {"seed": i % self.num_seeds, "timesteps": row.pop("timesteps")}
             self.rows.append(first | row | {"training_seconds": round(seconds, 3)})
         return [
-            f"seed {row['seed']} has failed by timestep {row['timesteps']:,}: its loss or its "
-            f"parameters are not finite; the other seeds go on"
-            for row in self._last_rows()
-            if row["failed"] and row["seed"] not in failed_before
+            f"seed {row['seed']}{self._of_which(i)} has failed by timestep {row['timesteps']:,}: "
+            f"its loss or its parameters are not finite; the other seeds go on"
+            for i, row in enumerate(self._last_rows())
+            if row["failed"] and i not in failed_before
         ]
 
     def write(self) -> None:
-        """Replace the file by all rows; without rows there is none.
+        """Replace the files by all rows; without rows there are none.
 
         Raises:
-          OSError: when it cannot be written; the file stays as it was.
+          OSError: when one cannot be written; it stays as it was.
         """
-        if not self.rows:
-            self.path.unlink(missing_ok=True)
-            return
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.rows[0].keys(), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        os.replace(partial, self.path)
+        points = len(self.folders)
+        for point, folder in enumerate(self.folders):
+            rows = [r for i, r in enumerate(self.rows) if i // self.num_seeds % points == point]
+            folder.mkdir(exist_ok=True)
+            write(folder / "metrics.csv", rows)
 
     def last(self, metric: str) -> np.ndarray:
         """Return a metric at the last log point, float [seeds that have not failed]."""
@@ -64,7 +65,28 @@ class Records:
         return float(values.mean()) if values.size else float("nan")
 
     def _last_rows(self) -> list[dict[str, Any]]:
-        return [row for row in self.rows if row["timesteps"] == self.rows[-1]["timesteps"]]
+        return self.rows[-len(self.folders) * self.num_seeds :]
+
+    def _of_which(self, i: int) -> str:
+        point = self.folders[i // self.num_seeds].name
+        return f" of {point}" if len(self.folders) > 1 else ""
+
+
+def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace a table by these rows, whole or not at all; without rows there is none.
+
+    Raises:
+      OSError: when it cannot be written; it stays as it was.
+    """
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:

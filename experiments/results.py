@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Result:
     kind: Kind
     timesteps: np.ndarray  # [L] of the log points
     values: np.ndarray  # [L, S], of seeds whose numbers stayed finite
+    seeds: np.ndarray  # [S], their numbers
     failed: int = 0  # seeds that are left out
 
     @property
@@ -37,6 +38,13 @@ class Result:
         """Final performance of each seed, [S]: the mean over the last tenth of the log points."""
         points = max(1, round(FINAL_SHARE * len(self.timesteps)))
         return np.asarray(self.values[-points:].mean(0))
+
+    @property
+    def stability(self) -> np.ndarray:
+        """How far each seed fell back, [S]: minus the mean, over log points, of best so far less
+        value; 0 of a curve that never falls.
+        """
+        return np.asarray((self.values - np.maximum.accumulate(self.values)).mean(0))
 
 
 def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
@@ -60,8 +68,18 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
         kind=_kind(run),
         timesteps=metrics["timesteps"][:, 0],
         values=metrics[metric][:, ~failed],
+        seeds=metrics["seed"][0, ~failed].astype(int),
         failed=int(failed.sum()),
     )
+
+
+def is_done(folder: pathlib.Path, run: dict[str, Any], total_timesteps: int) -> bool:
+    """Whether the folder holds this very run, and the run its last log point."""
+    files = [folder / name for name in ("config.json", "metrics.csv", "curve.png")]
+    if not all(file.is_file() for file in files):
+        return False
+    there = _run(files[0]) == json.loads(json.dumps(run))
+    return bool(there and read(files[1])["timesteps"][-1].min() >= total_timesteps)
 
 
 def by_env(results: list[Result]) -> dict[str, list[Result]]:

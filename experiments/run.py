@@ -13,7 +13,7 @@ import math
 import pathlib
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -24,6 +24,10 @@ import session
 import sinks
 from adqn_jax import ALGORITHMS, Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 from folder import file_name
+from interrupts import Interrupts
+
+#: Parts of a configuration: fields of `Args`, and of `Config`.
+PARTS = ("hyper", "network", "loss", "train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +127,29 @@ def _check(args: Args) -> None:
         raise ValueError("--overwrite and --resume exclude each other: give one of them")
 
 
+def words(args: Args) -> list[str]:
+    """Say in words what decides a run's numbers, as short as `parse` can read it."""
+    preset = presets.preset(args.preset, args.env, args.algo)
+    pairs = [(args, Choice(env=args.env, algo=args.algo))]
+    pairs += [(getattr(args, name), getattr(preset, name)) for name in PARTS]
+    said = [*option("env", args.env), *option("algo", args.algo)]
+    said += [*option("seeds", args.seeds), *option("seed", args.seed)]
+    for part, default in pairs:
+        for field in dataclasses.fields(default):
+            value = getattr(part, field.name)
+            if value != getattr(default, field.name):
+                said += option(field.name, value)
+    return said
+
+
+def option(name: str, value: Any) -> list[str]:
+    """Say in words that a field has a value."""
+    name = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
+
+
 def config_of(args: Args) -> Config:
     """Return the run's configuration."""
     return Config(
@@ -155,7 +182,7 @@ def main() -> None:
         resume=args.resume,
         dry_run=args.dry_run,
         checkpoint_minutes=args.checkpoint_minutes,
-        timeout_minutes=args.timeout,
+        interrupts=Interrupts(args.timeout),
         log=args.log,
     )
 

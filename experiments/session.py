@@ -5,14 +5,16 @@ import functools
 import math
 import pathlib
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import tqdm
 
 import envs
 import sinks
-from adqn_jax import Config, SeedRunner, Trainer, make_trainer
+from adqn_jax import Config, Hyperparameters, SeedRunner, Trainer, make_trainer
 from adqn_jax.checkpoint import Checkpoints, Newest
 from adqn_jax.types import TrainState
 from folder import Claim, claim
@@ -25,11 +27,20 @@ from records import Records
 _RETRY_SECONDS = 60.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """Traced numbers of a run, and the folder of what they lead to."""
+
+    hyper: Hyperparameters
+    folder: pathlib.Path
+
+
 @dataclasses.dataclass
 class Session:
     """A run in progress."""
 
     claimed: Claim
+    points: Sequence[Point]
     runner: SeedRunner
     states: TrainState
     records: Records
@@ -101,10 +112,15 @@ class Session:
 def train(
     config: Config, *, env_name: str, observe: envs.Observe = "observation", num_seeds: int,
     seed: int, folder: pathlib.Path, overwrite: bool = False, resume: bool = False,
-    dry_run: bool = False, checkpoint_minutes: float = 10.0, timeout_minutes: float = math.inf,
-    log: tuple[sinks.Name, ...] = (),
+    dry_run: bool = False, checkpoint_minutes: float = 10.0, interrupts: Interrupts | None = None,
+    log: Sequence[sinks.Name] = (), points: Sequence[Point] = (),
+    before: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Train `num_seeds` seeds and leave the results in `folder`; or only say what it would take.
+
+    Of a sweep, `points` take the place of `config.hyper`: as many seeds of each train side by side,
+    and their results go to folders of their own. `before` is called when nothing can be refused
+    any more, before `folder` is changed.
 
     Raises:
       ValueError: when the configuration cannot be run, or does not match what is resumed, or the
@@ -115,23 +131,26 @@ def train(
     env, env_params = envs.make(env_name, observe)
     trainer = make_trainer(config, env, env_params)
     run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
-    runner = SeedRunner(trainer, num_seeds, config.hyper)
+    if points:
+        run["hyper"] = {p.folder.name: dataclasses.asdict(p.hyper) for p in points}
+    points = points or [Point(config.hyper, folder)]
+    hyper = jax.tree.map(lambda *of_points: np.array(of_points), *(p.hyper for p in points))
+    runner = SeedRunner(trainer, num_seeds, hyper)
+    interrupts = interrupts or Interrupts(math.inf)
     if dry_run:
         _describe(env_name, runner)
         print(_compile(runner).table())
         return
-    with (
-        Interrupts(timeout_minutes) as interrupts,
-        claim(folder, run, overwrite=overwrite, resume=resume) as claimed,
-    ):
-        checkpoints = Checkpoints(folder / "checkpoints", num_seeds)
+    with interrupts, claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
+        checkpoints = Checkpoints(folder / "checkpoints", runner.total_seeds)
         newest = checkpoints.newest() if resume else None
         _describe(env_name, runner)
         _compile(runner).check()
+        before()
         claimed.begin()
         if interrupts.stop:
             raise StopError(interrupts.code, f"{interrupts.reason}: {_how_to_go_on(0, folder)}")
-        session = _start(runner, claimed, checkpoints, newest, seed, log)
+        session = _start(runner, claimed, points, checkpoints, newest, seed, log)
         _loop(session, interrupts, checkpoint_minutes * 60.0)
         session.save()
         if not session.done:
@@ -155,9 +174,11 @@ def record(
 
 def _describe(env_name: str, runner: SeedRunner) -> None:
     plan, train_config = runner.trainer.plan, runner.trainer.config.train
+    points = runner.total_seeds // runner.num_seeds
     trained = plan.updates_per_iteration * train_config.batch_rows * plan.row_length
     print(
-        f"{runner.trainer.config.algorithm} on {env_name}, {runner.num_seeds} seeds on "
+        f"{runner.trainer.config.algorithm} on {env_name}, "
+        f"{f'{points} points x ' if points > 1 else ''}{runner.num_seeds} seeds on "
         f"{len(jax.local_devices())} x {jax.devices()[0].platform}\n"
         f"each seed: {plan.total_timesteps:,} timesteps, {plan.warmup_steps * plan.num_envs:,} of "
         f"them warm-up; an iteration is {plan.timesteps_per_iteration} timesteps and "
@@ -179,20 +200,20 @@ def _how_to_go_on(timesteps: int, folder: pathlib.Path) -> str:
 
 
 def _start(
-    runner: SeedRunner, claimed: Claim, checkpoints: Checkpoints, newest: Newest | None,
-    seed: int, log: tuple[sinks.Name, ...],
+    runner: SeedRunner, claimed: Claim, points: Sequence[Point], checkpoints: Checkpoints,
+    newest: Newest | None, seed: int, log: Sequence[sinks.Name],
 ) -> Session:  # fmt: skip
     """Start anew, or from the newest checkpoint."""
-    records, writing = Records(claimed.folder / "metrics.csv"), Writing()
+    records, writing = Records([p.folder for p in points], runner.num_seeds), Writing()
     further = sinks.make(log, claimed.folder)
     if newest is None:
         states = jax.block_until_ready(runner.init(jax.random.key(seed)))
-        session = Session(claimed, runner, states, records, checkpoints, writing, further)
+        session = Session(claimed, points, runner, states, records, checkpoints, writing, further)
     else:
         states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
         records.rows = history["rows"]
         session = Session(
-            claimed, runner, states, records, checkpoints, writing, further,
+            claimed, points, runner, states, records, checkpoints, writing, further,
             chunks=newest.iterations // runner.trainer.plan.iterations_per_chunk,
             training_seconds=history["training_seconds"],
         )  # fmt: skip
@@ -205,7 +226,7 @@ def _start(
 
 
 def _loop(session: Session, interrupts: Interrupts, checkpoint_seconds: float) -> None:
-    plan, seeds = session.trainer.plan, session.runner.num_seeds
+    plan, seeds = session.trainer.plan, session.runner.total_seeds
     save_at = time.monotonic() + checkpoint_seconds
     with tqdm.tqdm(
         total=plan.total_timesteps * seeds, initial=session.timesteps * seeds,

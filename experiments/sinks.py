@@ -13,6 +13,7 @@ import pathlib
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import tqdm
@@ -41,7 +42,7 @@ class Sink(Protocol):
         """
 
 
-def check(names: tuple[Name, ...]) -> None:
+def check(names: Sequence[Name]) -> None:
     """Look whether the sinks could be used, and let Weights & Biases ask for a key it lacks.
 
     Raises:
@@ -63,7 +64,7 @@ def check(names: tuple[Name, ...]) -> None:
             raise ValueError(f"--log wandb: {error} WANDB_MODE=offline needs none.") from error
 
 
-def make(names: tuple[Name, ...], folder: pathlib.Path) -> list[Sink]:
+def make(names: Sequence[Name], folder: pathlib.Path) -> list[Sink]:
     """Make the sinks of a run whose folder has its config.json; nothing is written yet."""
     config = json.loads((folder / "config.json").read_text())
     makers = {"tensorboard": TensorBoard, "wandb": Wandb}

@@ -154,7 +154,7 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
         trainer = make_trainer(small(algorithm), *envs.make("heavenhell-1"))
         state = jax.eval_shape(trainer.init, jax.random.key(0))
         shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
-        records = Records(tmp_path / "metrics.csv")
+        records = Records([tmp_path], 2)
         records.add({name: np.zeros(2, x.dtype) for name, x in shapes.items()}, 0.0)
         written |= set(records.rows[0])
     page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[0]

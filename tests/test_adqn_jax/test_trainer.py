@@ -81,8 +81,8 @@ def test_chunks_from_the_host_equal_one_long_scan(whole: tuple[TrainState, Any])
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), metrics, of_train)
 
     iterations = plan.log_points * plan.iterations_per_log
-    one_scan = runner.over_seeds(lambda s: trainer.iterate(s, CONFIG.hyper, iterations))
-    assert_same_bits(states, one_scan(first))
+    one_scan = runner.over_seeds(lambda s, hyper: trainer.iterate(s, hyper, iterations))
+    assert_same_bits(states, one_scan(first, runner.hyper_of_seeds))
 
 
 def test_seed_alone_is_the_seed_among_others(whole: tuple[TrainState, Any]) -> None:

@@ -13,6 +13,7 @@ import benchmark
 import plot
 import render
 import run
+import sweep
 from runs import FOLDER, WORDS, call, files_of
 
 SCRIPTS = {
@@ -20,6 +21,7 @@ SCRIPTS = {
     "plot.py": plot.main,
     "render.py": render.main,
     "benchmark.py": benchmark.main,
+    "sweep.py": sweep.main,
 }
 CARFLAG = {"env": "carflag", "algorithm": "dqn", "network": {}}
 STRANGE = CARFLAG | {"algorithm": "sarsa"}
@@ -183,11 +185,51 @@ BENCHMARK = [
     ("replay --algo sarsa", "unknown algorithm 'sarsa'"),
     ("replay --preset slow", "unknown preset 'slow'"),
     ("replay --names nothing", "unknown environment 'nothing'"),
+    ("start --names nothing", "unknown environment 'nothing'"),
+    ("precision --names nothing", "unknown environment 'nothing'"),
     ("train --algo sarsa", "unknown algorithm 'sarsa'"),
     ("train --seeds 0", "seeds must be at least 1, got (0,)"),
     ("train --rows -1", "batch_rows must be at least 1, got -1"),
     ("scaling --seeds 2 0", "seeds must be at least 1, got (2, 0)"),
     ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
+]
+RATES = "--grid learning-rate=1e-3,1e-4"
+SWEEP = [
+    ("", "--grid"),
+    ("--grid", "--grid must name an option and its values"),
+    ("--grid learning-rate", "--grid needs option=value,value,... without gaps"),
+    ("--grid learning-rate=", "--grid needs option=value,value,... without gaps"),
+    ("--grid learning-rate=1e-3,,1e-4", "--grid needs option=value,value,... without gaps"),
+    ("--grid =1", "--grid knows no option ''"),
+    ("--grid lerning-rate=1e-3", "knows no option 'lerning-rate': it takes those that decide"),
+    ("--grid seeds=1,2", "--grid knows no option 'seeds'"),
+    ("--grid learning-rate=fast", "Error parsing --learning-rate"),
+    ("--grid learning-rate=1e-3,1e-3", "learning-rate has 1e-3 twice in --grid"),
+    ("--grid learning-rate=1e-3,0.001", "learning-rate=1e-3 and learning-rate=0.001 are the same"),
+    ("--grid discount=0.9 discount=0.8", "discount is given twice"),
+    ("--discount 0.9 --grid discount=0.8", "discount is given twice"),
+    ("--no-scale-boxes --grid scale-boxes=true", "scale-boxes is given twice"),
+    ("--grid learning-rate=1e-3,-1", "learning_rate must be greater than 0, got -1"),
+    ("--grid head-sizes=8x0,8", "head_sizes must be at least 1 each, got (8, 0)"),
+    ("--grid env=nothing", "unknown environment 'nothing'"),
+    ("--grid algo=dqn,sarsa", "unknown algorithm 'sarsa'"),
+    ("--grid scale-boxes=maybe", "scale-boxes must be true or false in --grid, got 'maybe'"),
+    ("--grid target-period=10,20", "at target-period=10 nothing reads target-period: it needs"),
+    ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions: it needs"),
+    ("--grid discount=0.9..0.99", "discount has a range: --random N says how many"),
+    ("--grid discount=0..0.99 --random 2", "a range of discount needs 0 < low < high"),
+    ("--grid discount=a..b --random 2", "a range of discount needs 0 < low < high"),
+    ("--grid discount=0.9..0.900001 --random 2", "the ranges are too narrow for 2"),
+    (f"{RATES} --random 3", "random must be from 1 to the 2 points of the grid, got 3"),
+    (f"{RATES} --random 0", "random must be from 1"),
+    (f"{RATES} --random some", "Error parsing --random"),
+    (f"{RATES} --metric joy", "joy"),
+    (f"{RATES} --sedes 3", "Unrecognized options: --sedes"),
+    (f"{RATES} --seeds 0", "seeds must be at least 1, got 0"),
+    (f"{RATES} --name a/b", "name must be letters, digits"),
+    (f"{RATES} --resume", "nothing to resume: runs/sweep holds no run"),
+    (f"{RATES} --out file.txt", "file.txt"),
+    (f"{RATES} --log tensorboard", "--log takes single runs"),
 ]
 TABLE = [
     *(("run.py", words, message) for words, message in RUN),
@@ -195,6 +237,7 @@ TABLE = [
     *(("plot.py", words, message) for words, message in PLOT),
     *(("render.py", words, message) for words, message in RENDER),
     *(("benchmark.py", words, message) for words, message in BENCHMARK),
+    *(("sweep.py", words, message) for words, message in SWEEP),
 ]
 
 

@@ -1,0 +1,284 @@
+"""Sweeps: the numbers of single runs, whatever trains side by side and however often it stops."""
+
+import copy
+import csv
+import dataclasses
+import functools
+import itertools
+import json
+import pathlib
+import signal
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import memory
+import plot
+import run
+import session
+import sweep
+from adqn_jax import Hyperparameters, SeedRunner, Trainer, load_policy
+from grid import candidates
+from results import Result
+from runs import WORDS, Ended, Hooks, after, call, files_of, rows_of
+from selection import rank
+
+SEEDS = 2
+SHORT = (*WORDS, "--algo", "dqn", "--seeds", str(SEEDS), "--checkpoint-minutes", "60")
+GRID = ("--grid", "learning-rate=3e-3,3e-2", "target-tau=0.02,0.5")
+POINTS = {
+    f"learning-rate={rate},target-tau={tau}": ("--learning-rate", rate, "--target-tau", tau)
+    for rate, tau in itertools.product(("3e-3", "3e-2"), ("0.02", "0.5"))
+}
+SWEEP = pathlib.Path("runs", "sweep")
+
+#: What was compiled so far, by what is static and the numbers of points and seeds.
+PROGRAMS: dict[Any, SeedRunner] = {}
+
+
+def train(main: Callable[[], None], *words: str, hooks: Hooks | None = None) -> Ended:
+    """Call a script that trains; a compiled program takes any traced numbers."""
+    with (
+        mock.patch.object(session, "SeedRunner", functools.partial(_runner, hooks or {})),
+        mock.patch.object(plot, "curve", lambda folder: (folder / "curve.png").touch()),
+    ):
+        return call(main, *SHORT, *words)
+
+
+def _runner(hooks: Hooks, trainer: Trainer, num_seeds: int, hyper: Hyperparameters) -> SeedRunner:
+    key = (dataclasses.replace(trainer.config, hyper=Hyperparameters()), np.size(hyper.discount))
+    if key not in PROGRAMS:
+        PROGRAMS[key] = SeedRunner(trainer, num_seeds, hyper)
+        PROGRAMS[key].compile()
+    runner = copy.copy(PROGRAMS[key])
+    runner.trainer, runner.hyper = trainer, hyper
+    vars(runner).pop("hyper_of_seeds", None)
+    vars(runner)["compile"] = lambda: None
+    for name, hook in hooks.items():
+        vars(runner)[name] = functools.partial(hook, getattr(runner, name))
+    return runner
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A sweep that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    compiled = len(PROGRAMS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        ended = train(sweep.main, *GRID)
+    assert ended.code == 0, ended.err
+    assert len(PROGRAMS) == compiled + 1, "one program for all four points"
+    return folder / SWEEP
+
+
+def table_of(folder: pathlib.Path) -> list[dict[str, str]]:
+    """Read sweep.csv."""
+    with (folder / "sweep.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_results(folder: pathlib.Path, whole: pathlib.Path) -> None:
+    """Compare tables, metrics but for the clock's columns, and policies."""
+    assert (folder / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
+    for label in POINTS:
+        assert rows_of(folder / label) == rows_of(whole / label)
+        assert files_of(folder / label / "policy") == files_of(whole / label / "policy")
+
+
+def assert_close(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> None:
+    """Compare tables of numbers; a program of more seeds may round differently."""
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        a, b = ([float(value) for value in row.values()] for row in (one, other))
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+
+
+def test_points_are_single_runs(whole: pathlib.Path) -> None:
+    """What a sweep leaves of each point is what run.py leaves, but for rounding."""
+    for label, words in POINTS.items():
+        ended = train(run.main, *words, "--name", label)
+        assert ended.code == 0, ended.err
+        alone = pathlib.Path("runs", "heavenhell-1", "dqn", label)
+        assert_close(rows_of(whole / label), rows_of(alone))
+        ours, theirs = (
+            json.loads((folder / "config.json").read_text())["run"]
+            for folder in (whole / label, alone)
+        )
+        assert ours == theirs
+        seed = load_policy(whole / label / "policy" / "seed-001.npz")
+        assert seed.config.hyper.learning_rate == float(words[1])
+        assert seed.about["seed_index"] == 1
+    losses = {rows_of(whole / label)[-1]["loss_q"] for label in POINTS}
+    assert len(losses) == len(POINTS), "every point must matter"
+
+
+def test_table_is_tidy(whole: pathlib.Path) -> None:
+    """A row for each point and seed, with the final performance that plot.py shows."""
+    table = table_of(whole)
+    assert list(table[0]) == [
+        *("env", "algo", "learning_rate", "target_tau", "seed"),
+        *("final_performance", "stability", "failed"),
+    ]
+    named = [(row["learning_rate"], row["target_tau"], row["seed"]) for row in table]
+    assert named == list(itertools.product(("3e-3", "3e-2"), ("0.02", "0.5"), ("0", "1")))
+    for row in table:
+        label = f"learning-rate={row['learning_rate']},target-tau={row['target_tau']}"
+        of_seed = [r for r in rows_of(whole / label) if r["seed"] == row["seed"]]
+        values = np.array([float(r["eval_return"]) for r in of_seed])
+        assert len(values) == 3, "a tenth is one log point"
+        assert float(row["final_performance"]) == values[-1]
+        drops = [values[: i + 1].max() - value for i, value in enumerate(values)]
+        np.testing.assert_allclose(float(row["stability"]), -np.mean(drops))
+
+
+def test_stopped_and_resumed(whole: pathlib.Path) -> None:
+    """It goes on to the same bits; what is finished is skipped; other points are refused."""
+    stop = functools.partial(signal.raise_signal, signal.SIGTERM)
+    ended = train(sweep.main, *GRID, hooks={"iterate": after(5, stop)})
+    assert ended.code == 143, ended.err
+    assert "--resume goes on" in ended.err
+    assert not (SWEEP / "sweep.csv").exists()
+    before = files_of(SWEEP)
+    for words, message in (
+        (GRID, "already holds a run: --resume goes on with it"),
+        ((*GRID, "--resume", "--discount", "0.5"), "hyper.discount 0.97, not 0.5"),
+        ((*GRID[:2], "--resume"), "the run to resume has points.learning-rate=3e-2"),
+    ):
+        ended = train(sweep.main, *words)
+        assert ended.code == 2
+        assert message in ended.err
+    assert files_of(SWEEP) == before
+    assert train(sweep.main, *GRID, "--resume").code == 0
+    assert_same_results(SWEEP, whole)
+    again = train(sweep.main, *GRID, "--resume", hooks={"iterate": after(1, stop)})
+    assert again.code == 0
+    assert "points 0 to 3 of 4: finished before" in again.out
+
+
+def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into parts of points that do; where not even one does, nothing is changed."""
+    (together,) = (runner for (_, points), runner in PROGRAMS.items() if points == 4)
+    available = [memory.Memory.of(together).total // 3]
+    monkeypatch.setattr(memory, "_available", lambda: available[0])
+    ended = train(sweep.main, *GRID)
+    assert ended.code == 0, ended.err
+    assert "points 0 to 3 of 4:" in ended.out
+    assert "do not fit into memory together, at most 1 of them do" in ended.out
+    assert {path.name for path in SWEEP.glob("points-*")} == {
+        f"points-{i:03d}-{i:03d}" for i in range(4)
+    }
+    for label in POINTS:
+        assert_close(rows_of(SWEEP / label), rows_of(whole / label))
+
+    available[0] = 1000
+    before = files_of(pathlib.Path("runs"))
+    for words in (("--overwrite",), ("--name", "other")):
+        ended = train(sweep.main, *GRID, *words)
+        assert ended.code == 2
+        assert "at most 0 seeds fit" in ended.err
+        assert len(ended.err.splitlines()) == 1
+    assert files_of(pathlib.Path("runs")) == before
+
+
+def test_parts_are_few_and_equal() -> None:
+    """By hand."""
+    assert sweep.parts(0, 3, 3) == [(0, 1), (2, 3)]
+    assert sweep.parts(4, 10, 3) == [(4, 6), (7, 9), (10, 10)]
+    assert sweep.parts(2, 4, 1) == [(2, 2), (3, 3), (4, 4)]
+
+
+def test_static_options_are_successive_programs(whole: pathlib.Path) -> None:
+    """A program for each static value, each point the run that its words say."""
+    compiled = len(PROGRAMS)
+    words = ("--target-tau", "0.02", "--grid", "eval-params=online,target", "learning-rate=3e-3")
+    ended = train(sweep.main, *words, "--name", "static")
+    assert ended.code == 0, ended.err
+    assert "2 points x 2 seeds, programs: 2" in ended.out
+    assert len(PROGRAMS) == compiled + 1, "the other is that of a single run"
+    folder = SWEEP.with_name("static")
+    assert [row["eval_params"] for row in table_of(folder)] == ["online"] * 2 + ["target"] * 2
+    same = "learning-rate=3e-3,target-tau=0.02"
+    assert_close(rows_of(folder / "eval-params=target,learning-rate=3e-3"), rows_of(whole / same))
+
+
+def test_grouped_by_what_is_static() -> None:
+    """Points that differ in traced numbers only share a program, whichever option comes first."""
+    texts = ("learning-rate=1e-3,1e-4", "algo=dqn,adqn", "env=carflag,heavenhell-3")
+    points = candidates((), texts, None, 0)
+    assert len(points) == 8
+    groups = sweep.by_program(points)
+    assert [len(group) for group in groups] == [2, 2, 2, 2]
+    for group in groups:
+        assert len({(point.args.env, point.args.algo) for point in group}) == 1
+    # The other defaults follow the environment, as in run.py.
+    assert {point.args.train.total_timesteps for point in points} == {250_000, 450_000}
+
+
+def test_random_points_differ_and_repeat() -> None:
+    """Drawn from the grid without replacement; the same seed draws the same."""
+    texts = ("learning-rate=1e-3,1e-4", "batch-rows=1,2,4", "scale-boxes=true,false")
+    everything = {point.label for point in candidates((), texts, None, 0)}
+    assert len(everything) == 12
+    for number in (5, 12):
+        drawn = [point.label for point in candidates((), texts, number, 0)]
+        assert len(set(drawn)) == number
+        assert set(drawn) <= everything
+        assert drawn == [point.label for point in candidates((), texts, number, 0)]
+        assert drawn != [point.label for point in candidates((), texts, number, 1)]
+
+
+def test_ranges_are_log_uniform() -> None:
+    """Within bounds, and as many below the geometric mean as above."""
+    points = candidates((), ("learning-rate=1e-5..1e-1",), 60, 0)
+    rates = np.array([point.args.hyper.learning_rate for point in points])
+    assert len(set(rates)) == 60
+    assert (rates >= 1e-5).all()
+    assert (rates <= 1e-1).all()
+    assert 15 <= (rates < 1e-3).sum() <= 45  # the standard deviation of 30 heads is 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--preset", "paper", "--env", "heavenhell-3", "--observe", "state", "--algo", "dqn"),
+        ("--no-scale-boxes", "--cut-at-exploration", "--head-sizes", "8", "4", "--seed", "3"),
+        ("--learning-rate", "3e-4", "--epsilon-timesteps", "5000", "--target", "periodic"),
+    ],
+)
+def test_words_say_what_was_parsed(words: tuple[str, ...]) -> None:
+    """So that the words printed of the best point repeat it."""
+    args = run.parse(list(words))
+    assert run.parse(run.words(args)) == args
+
+
+def result(*values: list[float], failed: int = 0) -> Result:
+    """Make a result of ten log points from the last value of each seed, and what fell before."""
+    curves = np.array(values).T
+    steps, seeds = np.arange(len(curves)), np.arange(curves.shape[1])
+    return Result(pathlib.Path(), "env", "dqn", "agent", steps, curves, seeds, failed)
+
+
+def test_selection() -> None:
+    """Final performance first; within one standard error of the best, stability."""
+    best = result([0.0, 1.0, 0.2, 1.0], [0.0, 1.0, 0.2, 0.6])  # 0.8 +- 0.2, drops 0.2 and 0.3
+    np.testing.assert_allclose(best.stability, [-0.2, -0.3])
+    steady = result([0.0, 0.5, 0.7, 0.7], [0.0, 0.5, 0.7, 0.7])  # 0.7, never falls
+    just_equal = result([0.0, 0.0, 0.65, 0.61], [0.0, 0.0, 0.65, 0.61])  # drops 0.01
+    worse = result([0.0, 0.1, 0.5, 0.5], [0.0, 0.1, 0.5, 0.5])
+    lucky = result([1.0, 1.0, 1.0, 1.0], failed=1)
+    lost = dataclasses.replace(lucky, values=np.zeros((4, 0)), seeds=np.zeros(0, int), failed=2)
+    points = [worse, lost, best, lucky, just_equal, steady]
+    assert rank(points) == [5, 4, 2, 0, 3, 1]
+    assert rank([steady]) == [0]
+    # Of one seed there is no standard error: nothing counts as equal.
+    assert rank([result([0.7, 0.7]), result([0.9, 0.8])]) == [1, 0]
