@@ -91,6 +91,22 @@ def probability_of_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -
     return Estimate(value, *_bootstrap(samples, probability))
 
 
+def mean_difference(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Estimate by how much the mean over seeds [S] lies above that over others, [S'].
+
+    Returns:
+      The difference, and its 95 % percentile bootstrap over the seeds of each.
+    """
+
+    def difference(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(x.mean(axis) - y.mean(axis))
+
+    value = difference(x, y)
+    if min(x.size, y.size) == 1:
+        return Estimate(value, value, value)
+    return Estimate(value, *_bootstrap((x, y), difference))
+
+
 def _bootstrap(samples: Sequence[np.ndarray], function: Any) -> tuple[np.ndarray, np.ndarray]:
     """Resample the seeds; the same numbers give the same interval."""
     interval = stats.bootstrap(

@@ -19,6 +19,7 @@ import run
 import session
 from adqn_jax import ALGORITHMS, Config
 from adqn_jax.plan import make_plan
+from interrupts import Interrupts, StopError
 
 _RUN = pathlib.Path(__file__).with_name("run.py")
 _FEWEST_ENVS = 4
@@ -80,14 +81,30 @@ class Pair:
         return results.is_done(self.folder, needed, plan.total_timesteps)
 
     def train(self) -> bool:
-        """Train in a process of its own, whose memory and failures stay there; returns success."""
+        """Train in a process of its own, whose memory and failures stay there; returns success.
+
+        Raises:
+          StopError: when interrupted, as soon as that process has saved all.
+        """
         resume = ["--resume"] if (self.folder / "config.json").is_file() else []
-        process = subprocess.Popen([sys.executable, str(_RUN), *self.words, *resume])
-        try:
-            return process.wait() == 0
-        except KeyboardInterrupt:
-            process.wait()  # it was interrupted too, and may have something to save
-            raise
+        with Interrupts(math.inf) as interrupts:
+            process = subprocess.Popen([sys.executable, str(_RUN), *self.words, *resume])
+            while (code := _wait(process)) is None and not interrupts.stop:
+                pass
+            if interrupts.stop:
+                process.terminate()
+                process.wait()
+                why = f"{interrupts.reason}; the same command goes on"
+                raise StopError(interrupts.code, why)
+        return code == 0
+
+
+def _wait(process: subprocess.Popen) -> int | None:
+    """Return the exit code of a process that ends soon."""
+    try:
+        return process.wait(timeout=0.2)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def shorten(config: Config, fraction: float, longest: int) -> Config:

@@ -1,10 +1,12 @@
 """Named settings, as data: `paper`, the authors' protocol, and `fast`.
 
-`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how.
+`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. What either
+changes for an environment or an algorithm is in tuned.toml.
 """
 
 import dataclasses
-from typing import Any
+import pathlib
+import tomllib
 
 from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
 
@@ -46,31 +48,8 @@ _FAST = Config(
 
 _BASES = {"fast": _FAST, "paper": _PAPER}
 
-#: What a preset changes for an environment, whatever follows a colon in its name: part of the
-#: configuration -> field -> value.
-_CHANGES: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
-    ("fast", "heavenhell-3"): {
-        "train": {
-            "total_timesteps": 450_000,
-            "replay_ratio": 10,
-            "batch_rows": 8,
-            "log_every": 20_000,
-        },
-    },
-    ("fast", "heavenhell-4"): {
-        "hyper": {"epsilon_timesteps": 200_000},
-        "train": {
-            "total_timesteps": 1_200_000,
-            "replay_ratio": 10,
-            "batch_rows": 8,
-            "log_every": 40_000,
-        },
-    },
-    # The first gradient step needs the longest episode, of 200 steps, of each environment.
-    ("fast", "cleaner"): {"train": {"warmup_timesteps": 26_000}},
-    # The authors' head is shorter after convolutions.
-    ("paper", "memory-four-rooms-7x7"): {"network": {"head_sizes": (512,)}},
-}
+_TUNED = tomllib.loads(pathlib.Path(__file__).with_name("tuned.toml").read_text())
+_PARTS = ("hyper", "network", "loss", "train")
 
 
 def preset(name: str, env: str, algo: str) -> Config:
@@ -82,7 +61,10 @@ def preset(name: str, env: str, algo: str) -> Config:
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
     config = dataclasses.replace(_BASES[name], algorithm=algo)
-    for part, changes in _CHANGES.get((name, env.split(":")[0]), {}).items():
-        changed = dataclasses.replace(getattr(config, part), **changes)
-        config = dataclasses.replace(config, **{part: changed})
+    of_env = _TUNED.get(name, {}).get(env.split(":")[0], {})
+    for changes in (of_env, of_env.get(algo, {})):
+        for part in changes.keys() & set(_PARTS):
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes[part].items()}
+            changed = dataclasses.replace(getattr(config, part), **values)
+            config = dataclasses.replace(config, **{part: changed})
     return config

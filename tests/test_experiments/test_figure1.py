@@ -2,7 +2,9 @@
 
 import pathlib
 import shutil
+import subprocess
 import sys
+import time
 
 import matplotlib.image
 import pytest
@@ -82,6 +84,23 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "finished before" in again.stdout
     assert (folder / "metrics.csv").stat() == before
+
+
+def test_sigterm_reaches_the_run(tmp_path: pathlib.Path) -> None:
+    """The run that is at work saves and ends, and says how far it got."""
+    words = (*WORDS, "--fraction", "0.3")
+    log = tmp_path / "log.txt"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, figure1.__file__, *words], cwd=tmp_path, stdout=file, stderr=file
+        )
+        while "compiled" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 143, log.read_text()
+    assert "SIGTERM received: stopped at timestep" in log.read_text()
+    assert "SIGTERM received; the same command goes on" in log.read_text()
 
 
 @pytest.mark.parametrize(

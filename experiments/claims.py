@@ -1,0 +1,197 @@
+"""Test what the paper says of its Figure 1 on runs of any protocol: a verdict for each statement.
+
+(a, b) On Heaven-Hell-3 and -4 adqn and adqn-vr reach the optimum, dqn, adqn-state and
+adqn-state-vr do not; (c, d) on Car-Flag and Cleaner adqn and adqn-vr end above all others; (e) on
+Memory-Four-Rooms adqn-vr > adqn > dqn and adqn-state > dqn, and none solves it.
+
+Prints a table and writes it: of each statement an effect size with its 95 % interval, a p-value,
+corrected for the number of statements of its claim, and what follows. docs/figure1.md explains.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from scipy import stats
+
+import cli
+import results
+from estimates import mean_difference
+from records import write
+
+LEVEL = 0.05
+#: Share of greedy episodes that a seed must win, at the end, to have solved a task.
+SOLVED = 0.95
+
+Relation = Literal["solves", "does not solve", "ends above"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """Something that the paper's figure shows."""
+
+    claim: str
+    env: str
+    algo: str
+    relation: Relation
+    other: str = ""  # algorithm, of `ends above`
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"{self.algo} {self.relation} {self.other}".strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Tested:
+    """A statement and what runs say of it."""
+
+    statement: Statement
+    seeds: str  # of each side
+    effect: float  # share of seeds that solve it; or difference of mean final performances
+    low: float
+    high: float
+    p: float  # of the statement's opposite
+
+    def verdict(self, p_corrected: float) -> str:
+        """Say whether it holds, its opposite does, or neither can be told."""
+        relation = self.statement.relation
+        middle = 0.0 if relation == "ends above" else 0.5
+        against = self.low > middle if relation == "does not solve" else self.high < middle
+        if p_corrected <= LEVEL:
+            return "holds"
+        return "opposite" if against else "not shown"
+
+
+def statements() -> Iterator[Statement]:
+    """List what is claimed."""
+    asymmetric, others = ("adqn", "adqn-vr"), ("dqn", "adqn-state", "adqn-state-vr")
+    for claim, env in (("a", "heavenhell-3"), ("b", "heavenhell-4")):
+        yield from (Statement(claim, env, algo, "solves") for algo in asymmetric)
+        yield from (Statement(claim, env, algo, "does not solve") for algo in others)
+    for claim, env in (("c", "carflag"), ("d", "cleaner")):
+        for algo in asymmetric:
+            yield from (Statement(claim, env, algo, "ends above", other) for other in others)
+    rooms = "memory-four-rooms-7x7"
+    for algo, other in (("adqn-vr", "adqn"), ("adqn", "dqn"), ("adqn-state", "dqn")):
+        yield Statement("e", rooms, algo, "ends above", other)
+    yield from (Statement("e", rooms, algo, "does not solve") for algo in (*asymmetric, *others))
+
+
+def assess(
+    statement: Statement, final: dict[str, np.ndarray], won: dict[str, np.ndarray]
+) -> Tested:
+    """Test a statement.
+
+    Args:
+      statement: about algorithms that have seeds here.
+      final: final performance of each seed, [S], by algorithm.
+      won: share of the greedy episodes that each seed won at the end, [S], by algorithm.
+
+    Returns:
+      Of `ends above`, the difference of the means, its percentile bootstrap, and an exact or, of
+      many seeds, sampled permutation test of it; else the share of seeds that solve the task, its
+      Clopper-Pearson interval, and a binomial test of more, or less, than half.
+    """
+    if statement.relation == "ends above":
+        one, other = final[statement.algo], final[statement.other]
+        difference = mean_difference(one, other)
+        p = stats.permutation_test(
+            (one, other), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="greater",
+            vectorized=True, n_resamples=9_999, rng=np.random.default_rng(0),
+        ).pvalue  # fmt: skip
+        seeds = f"{one.size}, {other.size}"
+        ends = (float(difference.low), float(difference.high))
+        return Tested(statement, seeds, float(difference.value), *ends, float(p))
+    solved = won[statement.algo] >= SOLVED
+    more = "greater" if statement.relation == "solves" else "less"
+    p = stats.binomtest(int(solved.sum()), solved.size, 0.5, alternative=more).pvalue
+    interval = stats.binomtest(int(solved.sum()), solved.size).proportion_ci()
+    ends = (float(interval.low), float(interval.high))
+    return Tested(statement, str(solved.size), float(solved.mean()), *ends, float(p))
+
+
+def table(folders: Sequence[pathlib.Path], metric: str) -> list[dict[str, object]]:
+    """Test every statement that these runs can tell something about; a row for each."""
+    final, won = (_by_env(folders, name) for name in (metric, "eval_success"))
+    rows: list[dict[str, object]] = []
+    for claim in "abcde":
+        tested = [
+            assess(s, final[s.env], won[s.env])
+            for s in statements()
+            if s.claim == claim and {s.algo, s.other} - {""} <= final.get(s.env, {}).keys()
+        ]
+        corrected = _holm([t.p for t in tested])
+        for t, p in zip(tested, corrected, strict=True):
+            rows.append(
+                {"claim": claim, "env": t.statement.env, "statement": str(t.statement)}
+                | {"seeds": t.seeds, "effect": round(t.effect, 4)}
+                | {"low": round(t.low, 4), "high": round(t.high, 4), "p": float(f"{p:.2g}")}
+                | {"verdict": t.verdict(p)}
+            )
+    return rows
+
+
+def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return each seed's final value, by environment and algorithm."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for folder in folders:
+        run = results.load(folder, metric)
+        if run.kind != "agent" or not run.seeds.size:
+            continue
+        of_env = found.setdefault(run.env, {})
+        if run.algo in of_env:
+            raise ValueError(
+                f"name one run of {run.algo} on {run.env}, not several; {folder} is one"
+            )
+        of_env[run.algo] = run.final
+    return found
+
+
+def _holm(p: Sequence[float]) -> list[float]:
+    """Correct p-values for their number (Holm, 1979)."""
+    order, corrected, least = np.argsort(p), np.zeros(len(p)), 0.0
+    for rank, at in enumerate(order):
+        least = max(least, min(1.0, (len(p) - rank) * p[at]))
+        corrected[at] = least
+    return [float(x) for x in corrected]
+
+
+def claims(
+    runs: Annotated[list[pathlib.Path], tyro.conf.Positional],
+    metric: str = "eval_return",
+    to: pathlib.Path = pathlib.Path("claims.csv"),
+) -> None:
+    """Test the paper's claims.
+
+    Args:
+      runs: run folders, <out>/<env>/<algo>/<name>, one for each environment and algorithm;
+        statements about others are left out.
+      metric: what `ends above` compares; behaviour_return is the paper's measure.
+      to: the table to write.
+    """
+    if not runs:
+        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    rows = table(runs, metric)
+    if not rows:
+        raise ValueError("none of the paper's claims is about these runs")
+    for row in rows:
+        interval = f"[{row['low']:7.3f}, {row['high']:7.3f}]"
+        print(
+            f"({row['claim']}) {row['env']:>21}  {row['statement']:<34} {row['verdict']:<9}", end=""
+        )
+        print(f"  {row['effect']:7.3f} {interval}  p {row['p']:.2g}, seeds {row['seeds']}")
+    write(to, rows)
+    print(f"wrote {to}")
+
+
+def main() -> None:
+    """Test."""
+    cli.parse(claims, args=sys.argv[1:], description=__doc__)
+
+
+if __name__ == "__main__":
+    cli.run(main)

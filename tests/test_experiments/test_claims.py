@@ -1,0 +1,99 @@
+"""The paper's claims on made-up seeds whose verdicts are known by hand."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+import claims
+from claims import Statement, assess, statements, table
+from runs import call
+
+
+def write_run(folder: pathlib.Path, env: str, algo: str, returns: list[float]) -> pathlib.Path:
+    """Write a run whose seeds end at these returns, and win as often."""
+    folder = folder / env / algo
+    folder.mkdir(parents=True)
+    config = {"env": env, "algorithm": algo, "network": {}}
+    (folder / "config.json").write_text(json.dumps({"run": config}))
+    rows = ["seed,timesteps,eval_return,eval_success"]
+    rows += [f"{seed},100,{value},{value}" for seed, value in enumerate(returns)]
+    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_solving() -> None:
+    """Five of five: a fair coin does so in 1 of 32 cases; the interval is Clopper-Pearson's."""
+    solves = Statement("a", "heavenhell-3", "adqn", "solves")
+    tested = assess(solves, {}, {"adqn": np.ones(5)})
+    assert tested.p == pytest.approx(1 / 32)
+    assert (tested.effect, tested.high) == (1.0, 1.0)
+    assert tested.low == pytest.approx(0.025 ** (1 / 5))
+    assert tested.verdict(tested.p) == "holds"
+
+    does_not = Statement("a", "heavenhell-3", "adqn", "does not solve")
+    assert assess(does_not, {}, {"adqn": np.full(5, 0.9)}).p == pytest.approx(1 / 32)
+    opposite = assess(does_not, {}, {"adqn": np.ones(8)})
+    assert opposite.p == pytest.approx(1.0)
+    assert opposite.verdict(opposite.p) == "opposite"
+
+
+def test_ending_above() -> None:
+    """Three seeds above three others: 1 of the 20 ways to divide six is as extreme."""
+    above = Statement("c", "carflag", "adqn", "ends above", "dqn")
+    final = {"adqn": np.array([1.0, 0.9, 0.8]), "dqn": np.array([0.1, 0.2, 0.3])}
+    tested = assess(above, final, {})
+    assert tested.effect == pytest.approx(0.7)
+    assert tested.p == pytest.approx(1 / 20)
+    assert 0.5 < tested.low < tested.effect < tested.high < 0.9
+    below = assess(Statement("c", "carflag", "dqn", "ends above", "adqn"), final, {})
+    assert below.p == pytest.approx(1.0)
+    assert below.verdict(below.p) == "opposite"
+
+
+def test_correction() -> None:
+    """Holm's by hand: smallest p times 3, next times 2, and never less than the one before."""
+    assert claims._holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert claims._holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_statements() -> None:
+    """All that the paper says: 5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms."""
+    count = {claim: sum(s.claim == claim for s in statements()) for claim in "abcde"}
+    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8}
+
+
+def test_table(tmp_path: pathlib.Path) -> None:
+    """Only what the runs are about is tested, each claim corrected for its own statements."""
+    folders = [
+        write_run(tmp_path, "carflag", "adqn", [1.0] * 6),
+        write_run(tmp_path, "carflag", "dqn", [0.5] * 5 + [0.4]),
+        write_run(tmp_path, "heavenhell-3", "adqn", [1.0] * 6),
+    ]
+    solves, above = table(folders, "eval_return")
+    assert (solves["statement"], solves["verdict"]) == ("adqn solves", "holds")
+    assert (above["statement"], above["verdict"]) == ("adqn ends above dqn", "holds")
+    assert above["p"] == pytest.approx(1 / 924, rel=0.05)  # 12 over 6; rounded
+
+
+def test_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints and writes the table; bad input is refused in a sentence."""
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path, "carflag", "adqn", [1.0] * 6)
+    write_run(tmp_path, "carflag", "dqn", [0.5] * 6)
+    write_run(tmp_path / "again", "carflag", "dqn", [0.5] * 6)
+    done = call(claims.main, "carflag/adqn", "carflag/dqn")
+    assert done.code == 0, done.err
+    assert "adqn ends above dqn" in done.out
+    assert len(pathlib.Path("claims.csv").read_text().splitlines()) == 2
+    pathlib.Path("claims.csv").unlink()
+    for words, message in {
+        "": "name at least one run folder",
+        "carflag/dqn": "none of the paper's claims is about these runs",
+        "carflag/dqn again/carflag/dqn": "name one run of dqn on carflag, not several",
+        "carflag/dqn --metric joy": "has no metric 'joy'",
+    }.items():
+        refused = call(claims.main, *words.split())
+        assert (refused.code, message in refused.err) == (2, True), refused
+        assert not pathlib.Path("claims.csv").exists()
