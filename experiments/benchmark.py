@@ -13,6 +13,7 @@ import cli
 import presets
 import run
 from adqn_jax import ALGORITHMS, Config
+from benchmarks.draw import draw_scaling
 from benchmarks.environments import steps_per_second
 from benchmarks.precision import deviations
 from benchmarks.reference import compare
@@ -187,9 +188,20 @@ def scaling(
     Args:
       setting: what is trained.
       seeds: numbers of seeds.
-      json: where to write the results, too.
+      json: where to write the results, too, for `draw`.
     """
     _measure_all(setting, seeds, json)
+
+
+def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
+    """Draw what `scaling` has measured.
+
+    Args:
+      json: the file that it has written.
+      to: the picture to write.
+    """
+    draw_scaling(json, to)
+    print(f"wrote {to}")
 
 
 def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | None) -> None:
@@ -240,7 +252,7 @@ def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
-        "scaling": scaling, "reference": reference,
+        "scaling": scaling, "draw": draw, "reference": reference,
     }  # fmt: skip
     omit = (tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -191,6 +191,8 @@ BENCHMARK = [
     ("train --seeds 0", "seeds must be at least 1, got (0,)"),
     ("train --rows -1", "batch_rows must be at least 1, got -1"),
     ("scaling --seeds 2 0", "seeds must be at least 1, got (2, 0)"),
+    ("draw --json file.txt", "file.txt is not what benchmark.py scaling --json writes"),
+    ("draw --json nowhere.json", "nowhere.json: No such file"),
     ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
 ]
 RATES = "--grid learning-rate=1e-3,1e-4"

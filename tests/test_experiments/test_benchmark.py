@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import matplotlib.image
 import numpy as np
 import pytest
 from test_run import call
@@ -39,6 +40,9 @@ def test_benchmark_measures_training(tmp_path: pathlib.Path) -> None:
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "train.json")
     done = call("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    drawn = call("benchmark.py", "draw", "--json", "train.json", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert matplotlib.image.imread(tmp_path / "scaling.png").std() > 0
     (result,) = json.loads((tmp_path / "train.json").read_text())["training"]
     assert (result["seeds"], result["rows"], result["row_length"]) == (3, 1, 10)
     assert all(result[name] > 0 for name in result if name != "share_outside_update")
