@@ -12,22 +12,23 @@ import tyro
 import cli
 import presets
 import run
-from adqn_jax import ALGORITHMS, Config
+from adqn_jax import ALGORITHMS
 from benchmarks.draw import draw_scaling
 from benchmarks.environments import steps_per_second
 from benchmarks.precision import deviations
 from benchmarks.reference import compare
 from benchmarks.replay import replay_costs, with_small_buffer
+from benchmarks.setting import Setting
 from benchmarks.start import seconds_to_progress
 from benchmarks.train import Throughput, measure
 from folder import versions
+from results import PAPER_ENVS
 
-PAPER = ("heavenhell-3", "heavenhell-4", "carflag", "cleaner", "memory-four-rooms-7x7")
 JsonFile = Annotated[pathlib.Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 def envs(
-    names: tuple[str, ...] = PAPER,
+    names: tuple[str, ...] = PAPER_ENVS,
     copies: tuple[int, ...] = (1, 16, 256, 4096),
     seconds: float = 0.5,
     json: JsonFile = None,
@@ -52,7 +53,7 @@ def envs(
 
 
 def replay(
-    names: tuple[str, ...] = PAPER,
+    names: tuple[str, ...] = PAPER_ENVS,
     algo: str = "adqn-vr",
     preset: str = "fast",
     seconds: float = 2.0,
@@ -78,7 +79,7 @@ def replay(
 
 
 def precision(
-    names: tuple[str, ...] = PAPER,
+    names: tuple[str, ...] = PAPER_ENVS,
     algo: str = "adqn-vr",
     preset: str = "paper",
     json: JsonFile = None,
@@ -103,7 +104,7 @@ def precision(
 
 
 def start(
-    names: tuple[str, ...] = PAPER,
+    names: tuple[str, ...] = PAPER_ENVS,
     algos: tuple[str, ...] = tuple(ALGORITHMS),
     preset: str = "fast",
     seeds: int = 20,
@@ -130,43 +131,6 @@ def start(
             print(f"cached {seconds['cached']:5.1f} s", flush=True)
     if json is not None:
         _write(json, {"seconds_to_progress": results})
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """What is trained while it is measured."""
-
-    env: str = "carflag"
-    """Environment, as `run.py --env` takes it."""
-    algo: str = "adqn-vr"
-    """Algorithm."""
-    preset: str = "fast"
-    """Settings: fast, or paper, the authors' networks and replay ratio."""
-    rows: int = 0
-    """Rows in a gradient step; 0: the preset's."""
-    length: int = 0
-    """Transitions in a row; 0: the environment's longest episode."""
-    num_envs: int = 0
-    """Environments of a seed; 0: the preset's."""
-    buffer_timesteps: int = 100_000
-    """Timesteps that the replay buffer of a seed holds."""
-    seconds: float = 2.0
-    """Least time that a measurement takes."""
-
-    def config(self) -> Config:
-        """Return the run's configuration."""
-        if self.algo not in ALGORITHMS:
-            raise ValueError(f"unknown algorithm {self.algo!r}; known are {', '.join(ALGORITHMS)}")
-        config = presets.preset(self.preset, self.env, self.algo)
-        given: dict[str, Any] = {
-            "batch_rows": self.rows, "row_length": self.length, "num_envs": self.num_envs,
-            "buffer_timesteps": self.buffer_timesteps,
-        }  # fmt: skip
-        changes = {name: value for name, value in given.items() if value}
-        train = dataclasses.replace(config.train, **changes)
-        warmup = min(train.warmup_timesteps, train.buffer_timesteps)
-        train = dataclasses.replace(train, warmup_timesteps=warmup)
-        return dataclasses.replace(config, train=train)
 
 
 def train(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
