@@ -104,6 +104,10 @@ class Networks:
 
     def init(self, key: Array, rows: Rows) -> Params:
         """Draw parameters; `key` is consumed, `rows` gives shapes only."""
+        with jax.default_matmul_precision("float32"):  # orthogonal weights are made by products
+            return self._init(key, rows)
+
+    def _init(self, key: Array, rows: Rows) -> Params:
         keys = iter(jax.random.split(key, 5))
         slot = jax.tree.map(lambda x: x[:1, :1], rows)
 

@@ -1,6 +1,7 @@
 """Names to environments."""
 
 import importlib
+import inspect
 import pathlib
 import re
 from typing import Any, Literal
@@ -31,7 +32,7 @@ KNOWN = (
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
-_IMPORT = re.compile(r"import:([\w.]+):(\w+)")
+_IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
@@ -126,7 +127,12 @@ def _imported(module: str, name: str) -> PrivilegedEnvironment:
         raise ValueError(
             f"cannot import {name} from {module}: {error} (PYTHONPATH says where modules are)"
         ) from error
-    if not (isinstance(kind, type) and issubclass(kind, PrivilegedEnvironment)):
+    derived = isinstance(kind, type) and issubclass(kind, PrivilegedEnvironment)
+    if not derived or inspect.isabstract(kind) or kind is PrivilegedEnvironment:
         raise ValueError(f"{module}:{name} must be a class derived from PrivilegedEnvironment")
+    try:
+        inspect.signature(kind).bind()
+    except TypeError as error:
+        raise ValueError(f"{module}:{name} must be made without arguments: {error}") from error
     env: PrivilegedEnvironment = kind()
     return env

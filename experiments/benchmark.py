@@ -22,6 +22,7 @@ from benchmarks.setting import Setting
 from benchmarks.start import seconds_to_progress
 from benchmarks.train import Throughput, measure
 from folder import versions
+from plot import check_ending
 from results import PAPER_ENVS
 
 JsonFile = Annotated[pathlib.Path | None, tyro.conf.arg(metavar="FILE")]
@@ -164,6 +165,7 @@ def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> 
       json: the file that it has written.
       to: the picture to write.
     """
+    check_ending(to)
     draw_scaling(json, to)
     print(f"wrote {to}")
 

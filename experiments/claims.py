@@ -54,16 +54,8 @@ class Tested:
     effect: float  # share of seeds that solve it; or difference of mean final performances
     low: float
     high: float
-    p: float  # of the statement's opposite
-
-    def verdict(self, p_corrected: float) -> str:
-        """Say whether it holds, its opposite does, or neither can be told."""
-        relation = self.statement.relation
-        middle = 0.0 if relation == "ends above" else 0.5
-        against = self.low > middle if relation == "does not solve" else self.high < middle
-        if p_corrected <= LEVEL:
-            return "holds"
-        return "opposite" if against else "not shown"
+    p: float  # of so much in its favour, were it by chance
+    p_opposite: float  # of so much against it
 
 
 def statements() -> Iterator[Statement]:
@@ -99,19 +91,38 @@ def assess(
     if statement.relation == "ends above":
         one, other = final[statement.algo], final[statement.other]
         difference = mean_difference(one, other)
-        p = stats.permutation_test(
-            (one, other), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="greater",
-            vectorized=True, n_resamples=9_999, rng=np.random.default_rng(0),
-        ).pvalue  # fmt: skip
         seeds = f"{one.size}, {other.size}"
         ends = (float(difference.low), float(difference.high))
-        return Tested(statement, seeds, float(difference.value), *ends, float(p))
+        both = (_permutation(one, other), _permutation(other, one))
+        return Tested(statement, seeds, float(difference.value), *ends, *both)
     solved = won[statement.algo] >= SOLVED
-    more = "greater" if statement.relation == "solves" else "less"
-    p = stats.binomtest(int(solved.sum()), solved.size, 0.5, alternative=more).pvalue
-    interval = stats.binomtest(int(solved.sum()), solved.size).proportion_ci()
+    count, size = int(solved.sum()), solved.size
+    more, less = (
+        float(stats.binomtest(count, size, 0.5, alternative=side).pvalue)
+        for side in ("greater", "less")
+    )
+    both = (more, less) if statement.relation == "solves" else (less, more)
+    interval = stats.binomtest(count, size).proportion_ci()
     ends = (float(interval.low), float(interval.high))
-    return Tested(statement, str(solved.size), float(solved.mean()), *ends, float(p))
+    return Tested(statement, str(size), count / size, *ends, *both)
+
+
+def _permutation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how probably chance sets one mean so far above the other; 1 of a single seed."""
+    if min(one.size, other.size) < 2:
+        return 1.0
+    test = stats.permutation_test(
+        (one, other), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="greater",
+        vectorized=True, n_resamples=9_999, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue)
+
+
+def verdict(p: float, p_opposite: float) -> str:
+    """Say whether a statement holds, its opposite does, or neither can be told."""
+    if p <= LEVEL:
+        return "holds"
+    return "opposite" if p_opposite <= LEVEL else "not shown"
 
 
 def table(folders: Sequence[pathlib.Path], metric: str) -> list[dict[str, object]]:
@@ -120,34 +131,42 @@ def table(folders: Sequence[pathlib.Path], metric: str) -> list[dict[str, object
     rows: list[dict[str, object]] = []
     for claim in "abcde":
         tested = [
-            assess(s, final[s.env], won[s.env])
+            assess(s, final.get(s.env, {}), won[s.env])
             for s in statements()
-            if s.claim == claim and {s.algo, s.other} - {""} <= final.get(s.env, {}).keys()
+            if s.claim == claim
+            and {s.algo, s.other} - {""}
+            <= (final if s.relation == "ends above" else won).get(s.env, {}).keys()
         ]
-        corrected = _holm([t.p for t in tested])
-        for t, p in zip(tested, corrected, strict=True):
+        corrected = _holm([t.p for t in tested]), _holm([t.p_opposite for t in tested])
+        for t, p, p_opposite in zip(tested, *corrected, strict=True):
             rows.append(
                 {"claim": claim, "env": t.statement.env, "statement": str(t.statement)}
                 | {"seeds": t.seeds, "effect": round(t.effect, 4)}
                 | {"low": round(t.low, 4), "high": round(t.high, 4), "p": float(f"{p:.2g}")}
-                | {"verdict": t.verdict(p)}
+                | {"verdict": verdict(p, p_opposite)}
             )
     return rows
 
 
 def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str, np.ndarray]]:
-    """Return each seed's final value, by environment and algorithm."""
+    """Return each seed's final value, by environment and algorithm.
+
+    A seed that failed has not won; it has no return, and is left out of the comparison of returns.
+    """
     found: dict[str, dict[str, np.ndarray]] = {}
     for folder in folders:
         run = results.load(folder, metric)
-        if run.kind != "agent" or not run.seeds.size:
+        final = run.final
+        if metric == "eval_success":
+            final = np.append(final, np.zeros(run.failed))
+        if run.kind != "agent" or not final.size:
             continue
         of_env = found.setdefault(run.env, {})
         if run.algo in of_env:
             raise ValueError(
                 f"name one run of {run.algo} on {run.env}, not several; {folder} is one"
             )
-        of_env[run.algo] = run.final
+        of_env[run.algo] = final
     return found
 
 

@@ -11,8 +11,7 @@ import numpy as np
 
 import envs
 import run
-from adqn_jax import ALGORITHMS, Config, Hyperparameters
-from adqn_jax.plan import make_plan
+from adqn_jax import ALGORITHMS, Config, Hyperparameters, make_trainer
 
 #: Options that may be in a grid: all that decide what is trained, with their types.
 _OPTIONS: dict[str, Any] = {
@@ -39,10 +38,11 @@ class Axis:
         return math.inf if self.bounds else len(self.values)
 
     def draw(self, rng: np.random.Generator) -> str:
-        """Draw a value: uniform among those listed, log-uniform within bounds, to 4 digits."""
+        """Draw a value: uniform among those listed, log-uniform within bounds, to 6 digits."""
         if self.bounds:
             low, high = self.bounds
-            return f"{math.exp(rng.uniform(math.log(low), math.log(high))):.4g}"
+            rounded = float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.6g}")
+            return repr(min(max(rounded, low), high))
         return self.values[rng.integers(len(self.values))]
 
 
@@ -161,7 +161,7 @@ def _candidate(common: Sequence[str], values: dict[str, str]) -> Candidate:
     words = [word for option, value in values.items() for word in _words(option, value)]
     args = run.parse([*common, *words])
     point = Candidate(values, args)
-    make_plan(point.config, envs.make(args.env, args.observe)[1])
+    make_trainer(point.config, *envs.make(args.env, args.observe))
     for option, reader in _unread(point.config).items():
         if option in values:
             raise ValueError(f"at {point.label} nothing reads {option}: it needs {reader}")
@@ -190,4 +190,6 @@ def _unread(config: Config) -> dict[str, str]:
             ALGORITHMS[config.algorithm].regress_on != "bootstrap", "an algorithm with -vr",
         ),
     }  # fmt: skip
+    for option in ("history-size", "gru-init", "update-gate-bias", "action-scale"):
+        read[option] = (config.network.history == "gru", "--history gru")
     return {option: reader for option, (is_read, reader) in read.items() if not is_read}

@@ -62,9 +62,12 @@ def finish(session: "Session", run: dict[str, Any]) -> None:
     attempt("a checkpoint", session.checkpoints.wait)
     if not session.hold():
         session.writing.check()
-    written = attempt("metrics.csv", session.records.write)
-    attempt("policy/", lambda: _save_policies(session, run))
-    if attempt("config.json", lambda: _write_configs(session, run)) and written:
+    written = [
+        attempt("metrics.csv", session.records.write),
+        attempt("policy/", lambda: _save_policies(session, run)),
+        attempt("config.json", lambda: _write_configs(session, run)),
+    ]
+    if all(written):  # the curve says that the run is complete
         attempt("curve.png", lambda: _draw_curves(session))
     session.log(last=True)  # what is local is written by now, should a server not answer
     session.writing.check()

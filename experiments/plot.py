@@ -176,6 +176,17 @@ def _bound_name(run: Result) -> str:
     return f"{run.algo}, {run.kind}"
 
 
+def check_ending(to: pathlib.Path) -> None:
+    """Look whether a picture can be written in the format that its name asks for.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    endings = sorted(FigureCanvasAgg.get_supported_filetypes())
+    if to.suffix[1:] not in endings:
+        raise ValueError(f"--to must end in .{', .'.join(endings)}, got {to}")
+
+
 def plot(
     runs: Annotated[list[pathlib.Path], tyro.conf.Positional],
     to: pathlib.Path = pathlib.Path("curves.png"),
@@ -199,9 +210,7 @@ def plot(
     """
     if not runs:
         raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
-    endings = sorted(FigureCanvasAgg.get_supported_filetypes())
-    if to.suffix[1:] not in endings:
-        raise ValueError(f"--to must end in .{', .'.join(endings)}, got {to}")
+    check_ending(to)
     loaded = [results.load(folder, metric) for folder in runs]
     draw(loaded, to, kind, metric, statistic, interval)
     print(f"wrote {to}")

@@ -133,6 +133,7 @@ def train(
     run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
     if points:
         run["hyper"] = {p.folder.name: dataclasses.asdict(p.hyper) for p in points}
+        run["order"] = [p.folder.name for p in points]  # of the states side by side
     points = points or [Point(config.hyper, folder)]
     hyper = jax.tree.map(lambda *of_points: np.array(of_points), *(p.hyper for p in points))
     runner = SeedRunner(trainer, num_seeds, hyper)

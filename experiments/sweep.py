@@ -6,7 +6,8 @@ Takes the options of run.py, too, which hold at every point (see run.py --help).
 leave, and sweep.csv, a line for each point and seed. Then it prints the points in the order of
 selection: final performance first, then stability (docs/sweeps.md). Points that do not fit into
 memory together are trained one part after the other. Interrupts, --timeout, --resume, --overwrite
-and exit codes are those of run.py.
+and exit codes are those of run.py; 1: a point does not fit into memory alone, those before it are
+finished.
 """
 
 import dataclasses
@@ -90,6 +91,8 @@ class Sweep:
             )  # fmt: skip
         except TooLargeError as error:
             most = min(error.most_seeds // args.seeds, len(group) - 1)
+            if most < 1 and self.claimed.begun:
+                raise StopError(1, f"{error}; the points before are finished") from error
             if most < 1:
                 raise
             return most
@@ -196,7 +199,8 @@ def main() -> None:
         return
     folder = args.out / (args.name or "sweep")
     of_points = {file_name(point.label): record(point) for point in points}
-    with claim(folder, {"points": of_points}, overwrite=args.overwrite, resume=args.resume) as held:
+    what = {"points": of_points, "order": list(of_points)}
+    with claim(folder, what, overwrite=args.overwrite, resume=args.resume) as held:
         sweep, first = Sweep(args, points, held, Interrupts(args.timeout)), 0
         for program in programs:
             sweep.train(first, first + len(program) - 1)

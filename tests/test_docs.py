@@ -139,6 +139,9 @@ def test_the_example_trains(example: Any) -> None:
         ("import:nothing:TMaze", "cannot import TMaze from nothing: No module named 'nothing'"),
         ("import:envs:TMaze", "cannot import TMaze from envs"),
         ("import:os:abort", "os:abort must be a class derived from PrivilegedEnvironment"),
+        ("import:envs:PrivilegedEnvironment", "must be a class derived from PrivilegedEnvironment"),
+        ("import:envs.finite:FinitePOMDP", "FinitePOMDP must be made without arguments"),
+        ("import:.finite:FinitePOMDP", "unknown environment"),
     ],
 )
 def test_no_such_environment(name: str, message: str) -> None:

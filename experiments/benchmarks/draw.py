@@ -9,6 +9,11 @@ matplotlib.use("Agg")  # no display is needed
 from matplotlib import pyplot
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+_COLUMNS = (
+    "seeds", "limit_timesteps", "update_timesteps", "loop_timesteps", "share_of_limit_update",
+    "share_of_limit_loop", "share_outside_update",
+)  # fmt: skip
+
 
 def draw_scaling(path: pathlib.Path, to: pathlib.Path) -> None:
     """Draw the throughput and its share of the limit over the number of seeds.
@@ -23,7 +28,8 @@ def draw_scaling(path: pathlib.Path, to: pathlib.Path) -> None:
     try:
         content = json.loads(path.read_text())
         rows, setting = content["training"], content["setting"]
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+        what = f"{setting['env']}, {setting['algo']}, {setting['preset']}, {rows[0]['rows']} rows"
         device = content["made_with"]["device"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path} is not what benchmark.py scaling --json writes") from error
@@ -47,7 +53,6 @@ def draw_scaling(path: pathlib.Path, to: pathlib.Path) -> None:
         axes.set_xlabel("seeds")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    what = f"{setting['env']}, {setting['algo']}, {setting['preset']}, {rows[0]['rows']} rows"
     figure.suptitle(f"{what}; {device}", fontsize="small")
     figure.savefig(to, dpi=150)
     pyplot.close(figure)

@@ -5,7 +5,7 @@ hardware's product would keep, and sums are in float32, as there.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -74,23 +74,23 @@ def with_rounded_products(function: Callable[..., Any], mantissa_bits: int) -> C
 
     def rounded(*args: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*args)
-        flat = _evaluate(closed, jax.tree.leaves(args), mantissa_bits)
+        flat = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves(args), mantissa_bits)
         return jax.tree.unflatten(jax.tree.structure(shape), flat)
 
     return rounded
 
 
-def _evaluate(closed: core.ClosedJaxpr, args: list[Any], bits: int) -> list[Any]:
-    values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
-    values |= dict(zip(closed.jaxpr.invars, args, strict=True))
+def _evaluate(jaxpr: core.Jaxpr, consts: Sequence[Any], args: list[Any], bits: int) -> list[Any]:
+    values = dict(zip(jaxpr.constvars, consts, strict=True))
+    values |= dict(zip(jaxpr.invars, args, strict=True))
 
     def read(var: Any) -> Any:
         return var.val if isinstance(var, core.Literal) else values[var]
 
-    for equation in closed.jaxpr.eqns:
+    for equation in jaxpr.eqns:
         results = _apply(equation, [read(var) for var in equation.invars], bits)
         values |= dict(zip(equation.outvars, results, strict=True))
-    return [read(var) for var in closed.jaxpr.outvars]
+    return [read(var) for var in jaxpr.outvars]
 
 
 def _apply(equation: Any, args: list[Any], bits: int) -> list[Any]:
@@ -99,7 +99,9 @@ def _apply(equation: Any, args: list[Any], bits: int) -> list[Any]:
         return _scan(params, args, bits)
     inner = params.get("call_jaxpr", params.get("jaxpr"))
     if isinstance(inner, core.ClosedJaxpr):
-        return _evaluate(inner, args, bits)
+        return _evaluate(inner.jaxpr, inner.consts, args, bits)
+    if isinstance(inner, core.Jaxpr):  # of jax.checkpoint
+        return _evaluate(inner, (), args, bits)
     if name == "dot_general":
         args = [jax.lax.reduce_precision(x, 8, bits) for x in args]
     results = equation.primitive.bind(*args, **params)
@@ -110,9 +112,10 @@ def _scan(params: dict[str, Any], args: list[Any], bits: int) -> list[Any]:
     first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
     consts, carry, xs = args[:first], args[first:last], args[last:]
 
-    def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-        results = _evaluate(params["jaxpr"], [*consts, *carry, *x], bits)
+    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+        body = params["jaxpr"]
+        results = _evaluate(body.jaxpr, body.consts, [*consts, *carry, *x], bits)
         return results[: len(carry)], results[len(carry) :]
 
-    carry, ys = jax.lax.scan(body, carry, xs, length=params["length"], reverse=params["reverse"])
+    carry, ys = jax.lax.scan(step, carry, xs, length=params["length"], reverse=params["reverse"])
     return [*carry, *ys]

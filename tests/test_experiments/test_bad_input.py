@@ -193,6 +193,7 @@ BENCHMARK = [
     ("scaling --seeds 2 0", "seeds must be at least 1, got (2, 0)"),
     ("draw --json file.txt", "file.txt is not what benchmark.py scaling --json writes"),
     ("draw --json nowhere.json", "nowhere.json: No such file"),
+    ("draw --json nowhere.json --to a.foo", "--to must end in "),
     ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
 ]
 RATES = "--grid learning-rate=1e-3,1e-4"
@@ -218,10 +219,12 @@ SWEEP = [
     ("--grid scale-boxes=maybe", "scale-boxes must be true or false in --grid, got 'maybe'"),
     ("--grid target-period=10,20", "at target-period=10 nothing reads target-period: it needs"),
     ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions: it needs"),
+    ("--history none --grid history-size=32", "nothing reads history-size: it needs --history gru"),
+    ("--grid buffer-timesteps=400000,30000", "buffer_timesteps"),
     ("--grid discount=0.9..0.99", "discount has a range: --random N says how many"),
     ("--grid discount=0..0.99 --random 2", "a range of discount needs 0 < low < high"),
     ("--grid discount=a..b --random 2", "a range of discount needs 0 < low < high"),
-    ("--grid discount=0.9..0.900001 --random 2", "the ranges are too narrow for 2"),
+    ("--grid discount=0.9..0.9000001 --random 2", "the ranges are too narrow for 2"),
     (f"{RATES} --random 3", "random must be from 1 to the 2 points of the grid, got 3"),
     (f"{RATES} --random 0", "random must be from 1"),
     (f"{RATES} --random some", "Error parsing --random"),

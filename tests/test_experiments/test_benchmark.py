@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from test_run import call
 
+from adqn_jax.convolutions import Convolutions3x3
 from benchmarks.flops import count_flops
 from benchmarks.precision import with_rounded_products
 
@@ -75,6 +76,15 @@ def test_benchmark_measures_precision(tmp_path: pathlib.Path) -> None:
     coarse, fine = (found["heavenhell-1"][k] for k in ("bfloat16", "tensorfloat32"))
     assert 0 < fine["gradient"] < coarse["gradient"] < 0.1
     assert 0 < fine["values"] < coarse["values"] < 0.1
+
+
+def test_products_of_convolutions_are_rounded() -> None:
+    """As many grids as are convolved in parts: their products are rounded, too."""
+    layers = Convolutions3x3((4,), jax.nn.initializers.normal(1.0))
+    grids = jax.random.normal(jax.random.key(0), (65, 3, 3, 2))
+    params = layers.init(jax.random.key(1), grids)
+    rounded = with_rounded_products(layers.apply, 7)(params, grids)
+    assert 1e-4 < np.abs(rounded - layers.apply(params, grids)).max() < 0.1
 
 
 def test_rounded_products() -> None:

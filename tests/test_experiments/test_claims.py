@@ -30,13 +30,14 @@ def test_solving() -> None:
     assert tested.p == pytest.approx(1 / 32)
     assert (tested.effect, tested.high) == (1.0, 1.0)
     assert tested.low == pytest.approx(0.025 ** (1 / 5))
-    assert tested.verdict(tested.p) == "holds"
+    assert claims.verdict(tested.p, tested.p_opposite) == "holds"
 
     does_not = Statement("a", "heavenhell-3", "adqn", "does not solve")
     assert assess(does_not, {}, {"adqn": np.full(5, 0.9)}).p == pytest.approx(1 / 32)
     opposite = assess(does_not, {}, {"adqn": np.ones(8)})
     assert opposite.p == pytest.approx(1.0)
-    assert opposite.verdict(opposite.p) == "opposite"
+    assert opposite.p_opposite == pytest.approx(1 / 256)
+    assert claims.verdict(opposite.p, opposite.p_opposite) == "opposite"
 
 
 def test_ending_above() -> None:
@@ -49,7 +50,10 @@ def test_ending_above() -> None:
     assert 0.5 < tested.low < tested.effect < tested.high < 0.9
     below = assess(Statement("c", "carflag", "dqn", "ends above", "adqn"), final, {})
     assert below.p == pytest.approx(1.0)
-    assert below.verdict(below.p) == "opposite"
+    assert below.p_opposite == pytest.approx(1 / 20)
+    assert claims.verdict(below.p, below.p_opposite) == "opposite"
+    one_seed = assess(above, {"adqn": np.ones(1), "dqn": np.zeros(3)}, {})
+    assert claims.verdict(one_seed.p, one_seed.p_opposite) == "not shown"
 
 
 def test_correction() -> None:
@@ -75,6 +79,17 @@ def test_table(tmp_path: pathlib.Path) -> None:
     assert (solves["statement"], solves["verdict"]) == ("adqn solves", "holds")
     assert (above["statement"], above["verdict"]) == ("adqn ends above dqn", "holds")
     assert above["p"] == pytest.approx(1 / 924, rel=0.05)  # 12 over 6; rounded
+
+
+def test_failed_seeds_have_not_solved(tmp_path: pathlib.Path) -> None:
+    """Of ten seeds six solve the task and four diverge: six of ten, not six of six."""
+    folder = write_run(tmp_path, "heavenhell-3", "adqn", [1.0] * 10)
+    path = folder / "metrics.csv"
+    head, *rows = path.read_text().splitlines()
+    rows = [f"{row},{int(seed >= 6)}" for seed, row in enumerate(rows)]
+    path.write_text("\n".join([head + ",failed", *rows]) + "\n")
+    (solves,) = table([folder], "eval_return")
+    assert (solves["seeds"], solves["effect"], solves["verdict"]) == ("10", 0.6, "not shown")
 
 
 def test_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,8 @@ def test_stopped_and_resumed(whole: pathlib.Path) -> None:
     for words, message in (
         (GRID, "already holds a run: --resume goes on with it"),
         ((*GRID, "--resume", "--discount", "0.5"), "hyper.discount 0.97, not 0.5"),
-        ((*GRID[:2], "--resume"), "the run to resume has points.learning-rate=3e-2"),
+        ((*GRID[:2], "--resume"), "the run to resume has"),
+        (("--grid", "learning-rate=3e-2,3e-3", GRID[2], "--resume"), "the run to resume has order"),
     ):
         ended = train(sweep.main, *words)
         assert ended.code == 2
