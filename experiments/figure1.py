@@ -173,8 +173,7 @@ def _pair(args: Args, words: list[str]) -> Pair:
     for before, after in ((whole.hyper, short.hyper), (whole.train, short.train)):
         for field in dataclasses.fields(before):
             if getattr(after, field.name) != getattr(before, field.name):
-                value = getattr(after, field.name)
-                words += [f"--{field.name.replace('_', '-')}", str(value)]
+                words += run.option(field.name, getattr(after, field.name))
     parsed = run.parse(words)
     make_plan(run.config_of(parsed), params)
     return Pair(words, parsed, run.config_of(parsed))
