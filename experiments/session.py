@@ -131,9 +131,10 @@ def train(
     env, env_params = envs.make(env_name, observe)
     trainer = make_trainer(config, env, env_params)
     run = record(config, env_name=env_name, observe=observe, num_seeds=num_seeds, seed=seed)
+    group = dict(run)  # as it can be resumed
     if points:
-        run["hyper"] = {p.folder.name: dataclasses.asdict(p.hyper) for p in points}
-        run["order"] = [p.folder.name for p in points]  # of the states side by side
+        group["hyper"] = {p.folder.name: dataclasses.asdict(p.hyper) for p in points}
+        group["order"] = [p.folder.name for p in points]  # of the states side by side
     points = points or [Point(config.hyper, folder)]
     hyper = jax.tree.map(lambda *of_points: np.array(of_points), *(p.hyper for p in points))
     runner = SeedRunner(trainer, num_seeds, hyper)
@@ -142,7 +143,7 @@ def train(
         _describe(env_name, runner)
         print(_compile(runner).table())
         return
-    with interrupts, claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
+    with interrupts, claim(folder, group, overwrite=overwrite, resume=resume) as claimed:
         checkpoints = Checkpoints(folder / "checkpoints", runner.total_seeds)
         newest = checkpoints.newest() if resume else None
         _describe(env_name, runner)
