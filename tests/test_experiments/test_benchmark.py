@@ -46,7 +46,9 @@ def test_benchmark_measures_training(tmp_path: pathlib.Path) -> None:
     assert matplotlib.image.imread(tmp_path / "scaling.png").std() > 0
     (result,) = json.loads((tmp_path / "train.json").read_text())["training"]
     assert (result["seeds"], result["rows"], result["row_length"]) == (3, 1, 10)
-    assert all(result[name] > 0 for name in result if name != "share_outside_update")
+    may_be_zero = ("share_outside_update", "share_of_peak_grown")
+    assert all(result[name] > 0 for name in result if name not in may_be_zero)
+    assert result["share_of_peak_grown"] >= 0
     assert result["share_of_limit_update"] < 1
     assert result["update_timesteps"] == pytest.approx(10 * result["update_steps"])
 
