@@ -30,10 +30,12 @@ def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("env", ["carflag", "heavenhell-3"])
-@pytest.mark.parametrize("algo", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("env", "algo"),
+    [*(("heavenhell-3", algo) for algo in ALGORITHMS), ("carflag", "dqn"), ("carflag", "adqn-vr")],
+)
 def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Path) -> None:
-    """A short run of every algorithm on both environments writes all of its files."""
+    """A short run writes all of its files."""
     done = call("run.py", "--env", env, "--algo", algo, "--seeds", "3", *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / env / algo / "default"
