@@ -11,7 +11,7 @@ WINDOW = 100
 #: How far the replay ratio of a whole number of updates may lie from the one asked for.
 RATIO_TOLERANCE = 0.01
 _MOST_STEPS_PER_ITERATION = 1_000
-_MOST_CHUNKS_PER_LOG = 8
+_MOST_CHUNKS_PER_LOG = 32
 
 
 @dataclasses.dataclass(frozen=True)
