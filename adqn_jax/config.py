@@ -52,6 +52,8 @@ class NetworkConfig:
     """Width of the GRU that encodes the history."""
     head_sizes: tuple[int, ...] = (512, 256)
     """Hidden layers between the features and the action values."""
+    conv_channels: tuple[int, ...] = (32, 32, 64)
+    """Channels of the convolutions of grids; of spaces without a grid nothing reads them."""
     gru_init: Literal["uniform", "orthogonal"] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate."""
     scale_boxes: bool = False
@@ -182,8 +184,10 @@ def check(config: Config) -> None:
                 _check_range(field.name, value)
     if not math.isfinite(config.network.update_gate_bias):
         raise ValueError(f"update_gate_bias must be finite, got {config.network.update_gate_bias}")
-    if not all(size >= 1 for size in config.network.head_sizes):
-        raise ValueError(f"head_sizes must be at least 1 each, got {config.network.head_sizes}")
+    for name in ("head_sizes", "conv_channels"):
+        sizes = getattr(config.network, name)
+        if not all(size >= 1 for size in sizes):
+            raise ValueError(f"{name} must be at least 1 each, got {sizes}")
 
 
 def _check_range(name: str, value: float) -> None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
+from adqn_jax.config import NetworkConfig
 from adqn_jax.convolutions import Convolutions3x3
 from adqn_jax.linear import Linear
 from adqn_jax.types import Array, Spec
@@ -62,7 +63,7 @@ class Identity(nn.Module):
 
 
 class GridEncoder(nn.Module):
-    """A grid of indices through an embedding and three convolutions.
+    """A grid of indices through an embedding and convolutions.
 
     The indices of a cell, in 4 dimensions each, are its channels; further grids of the same size
     are further channels; flat vectors join after the convolutions.
@@ -70,6 +71,7 @@ class GridEncoder(nn.Module):
 
     num_indices: int
     features: int
+    conv_channels: Sequence[int]
 
     @nn.compact
     def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
@@ -78,7 +80,7 @@ class GridEncoder(nn.Module):
         x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
         further = [channel[..., None].astype(x.dtype) for channel in channels]
         x = jnp.concatenate([x, *further], axis=-1)
-        x = Convolutions3x3((32, 32, 64), xavier_relu, name="convolutions")(x)
+        x = Convolutions3x3(tuple(self.conv_channels), xavier_relu, name="convolutions")(x)
         x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
         x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
         return nn.relu(Linear(self.features, xavier_relu)(x))
@@ -89,6 +91,7 @@ class DictGridEncoder(nn.Module):
 
     space: spaces.Dict
     features: int
+    conv_channels: Sequence[int]
 
     @nn.compact
     def __call__(self, x: dict[str, Array]) -> Array:
@@ -97,7 +100,8 @@ class DictGridEncoder(nn.Module):
         for name, space in sorted(self.space.spaces.items()):
             by_rank[len(space.shape)].append(name)
         (grid,) = by_rank[3]
-        encoder = GridEncoder(_num_indices(self.space.spaces[grid]), self.features)
+        num_indices = _num_indices(self.space.spaces[grid])
+        encoder = GridEncoder(num_indices, self.features, self.conv_channels)
         return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
 
 
@@ -106,46 +110,52 @@ class BoxGridEncoder(nn.Module):
 
     space: spaces.Box
     features: int
+    conv_channels: Sequence[int]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Encode [..., R, C, K] to [..., features]."""
-        return GridEncoder(_num_indices(self.space), self.features)(x, [], [])
+        encoder = GridEncoder(_num_indices(self.space), self.features, self.conv_channels)
+        return encoder(x, [], [])
 
 
-def observation_encoder(space: Spec, features: int, *, scales: bool = False) -> nn.Module:
-    """Choose the encoder of observations.
+def observation_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
+    """Choose the encoder of observations, `config.embedding_size` features wide.
 
     Args:
       space: Discrete, embedded; a Box of integers of rank 3, which is a grid of indices, or a Dict
         with one such grid, Boxes of its size and flat Boxes, convolved; any other Box, flattened
         into a linear layer with a ReLU.
-      features: width of the result.
-      scales: whether to divide a flattened Box's entries by the bounds it declares.
+      config: widths, channels, and whether to divide a flattened Box's entries by the bounds it
+        declares.
 
     Raises:
       ValueError: when the space is none of these.
     """
-    return _encoder(space, features, lambda box: FlatEncoder(box, features, scales))
+    width, scales = config.embedding_size, config.scale_boxes
+    return _encoder(space, config, lambda box: FlatEncoder(box, width, scales))
 
 
-def state_encoder(space: Spec, features: int, *, scales: bool = False) -> nn.Module:
+def state_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
     """Choose the encoder of privileged states: as of observations, but flat Boxes stay so.
 
     Arguments and errors are those of `observation_encoder`.
     """
-    return _encoder(space, features, lambda box: Identity(box, scales))
+    return _encoder(space, config, lambda box: Identity(box, config.scale_boxes))
 
 
-def _encoder(space: Spec, features: int, flat: Callable[[spaces.Box], nn.Module]) -> nn.Module:
+def _encoder(
+    space: Spec, config: NetworkConfig, flat: Callable[[spaces.Box], nn.Module]
+) -> nn.Module:
+    features, channels = config.embedding_size, config.conv_channels
     if isinstance(space, spaces.Discrete):
         return Embedding(space.n, features)
     if _is_index_grid(space):
-        return BoxGridEncoder(space, features)
+        return BoxGridEncoder(space, features, channels)
     if isinstance(space, spaces.Box):
         return flat(space)
     if isinstance(space, spaces.Dict) and sum(map(_is_index_grid, space.spaces.values())) == 1:
-        return DictGridEncoder(space, features)
+        return DictGridEncoder(space, features, channels)
     raise ValueError(
         f"no encoder for the space {space!r}; there are those of Discrete, Box, and Dict with one "
         f"grid of indices"

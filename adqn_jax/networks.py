@@ -29,9 +29,7 @@ class HistoryEncoder(nn.Module):
     def setup(self) -> None:
         """Declare the parameters."""
         config, size = self.config, self.config.history_size
-        self.observation = observation_encoder(
-            self.observation_space, config.embedding_size, scales=config.scale_boxes
-        )
+        self.observation = observation_encoder(self.observation_space, config)
         if config.history == "none":
             return
         self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
@@ -131,18 +129,29 @@ class Networks:
 
     def unroll(self, params: Params, rows: Rows) -> Values:
         """Evaluate Q and U in every slot of rows that begin with an episode's first slot."""
-        with self.precision():
-            return self._unroll(params, rows)
+        return self.values(params, rows, self.histories(params, rows))
 
-    def _unroll(self, params: Params, rows: Rows) -> Values:
-        histories = self._encode(params, rows)
-        q = self._head(params["q"], histories["q"])
-        if "u" not in params:
-            return Values(q=q, u=None)
-        features = jnp.asarray(self.state.apply(params["u"]["state"], rows.state))
-        if "u" in histories:
-            features = jnp.concatenate([histories["u"], features], axis=-1)
-        return Values(q=q, u=self._head(params["u"], features))
+    def histories(self, params: Params, rows: Rows) -> dict[str, Array]:
+        """Encode every slot's history, [T, B, H], for each network that reads it: one scan."""
+        names = [name for name in params if "history" in params[name]]
+        stacked = jax.tree.map(lambda *p: jnp.stack(p), *(params[n]["history"] for n in names))
+
+        def encode(history: PyTree) -> Any:
+            return self.history.apply(history, rows.action_tm1, rows.observation, rows.start)
+
+        with self.precision():
+            return dict(zip(names, jax.vmap(encode)(stacked), strict=True))
+
+    def values(self, params: Params, rows: Rows, histories: dict[str, Array]) -> Values:
+        """Evaluate Q and U in every slot, given its encoded histories."""
+        with self.precision():
+            q = self._head(params["q"], histories["q"])
+            if "u" not in params:
+                return Values(q=q, u=None)
+            features = jnp.asarray(self.state.apply(params["u"]["state"], rows.state))
+            if "u" in histories:
+                features = jnp.concatenate([histories["u"], features], axis=-1)
+            return Values(q=q, u=self._head(params["u"], features))
 
     def step(
         self, q_params: PyTree, carry: Array, action_tm1: Array, observation: PyTree, start: Array
@@ -170,16 +179,6 @@ class Networks:
         """Return empty histories, zeros [*lead, H]."""
         return jnp.zeros((*lead, self.history.width))
 
-    def _encode(self, params: Params, rows: Rows) -> dict[str, Array]:
-        """Encode the rows with every history encoder that `params` has, as one batched scan."""
-        names = [name for name in params if "history" in params[name]]
-        stacked = jax.tree.map(lambda *p: jnp.stack(p), *(params[n]["history"] for n in names))
-
-        def encode(history: PyTree) -> Any:
-            return self.history.apply(history, rows.action_tm1, rows.observation, rows.start)
-
-        return dict(zip(names, jax.vmap(encode)(stacked), strict=True))
-
     def _head(self, params: PyTree, features: Array) -> Array:
         return jnp.asarray(self.head.apply(params["head"], features))
 
@@ -204,7 +203,7 @@ def build_networks(
     """Choose the networks for spaces, without an environment."""
     return Networks(
         history=HistoryEncoder(num_actions, observation_space, config),
-        state=state_encoder(state_space, config.embedding_size, scales=config.scale_boxes),
+        state=state_encoder(state_space, config),
         head=Head(config.head_sizes, num_actions, config.output_scale),
         privileged=algorithm.privileged,
         matmul_precision=config.matmul_precision,

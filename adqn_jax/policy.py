@@ -212,11 +212,15 @@ def _named_leaves(params: PyTree) -> dict[str, Any]:
 
 
 def _config(described: dict[str, Any]) -> Config:
-    network = described["network"]
+    # JSON has lists where a configuration has tuples.
+    network: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in described["network"].items()
+    }
     return Config(
         algorithm=described["algorithm"],
         hyper=Hyperparameters(**described["hyper"]),
-        network=NetworkConfig(**network | {"head_sizes": tuple(network["head_sizes"])}),
+        network=NetworkConfig(**network),
         loss=LossConfig(**described["loss"]),
         train=TrainConfig(**described["train"]),
     )

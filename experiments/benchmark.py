@@ -15,6 +15,7 @@ import run
 from adqn_jax import ALGORITHMS
 from benchmarks.draw import draw_scaling
 from benchmarks.environments import steps_per_second
+from benchmarks.parts import measure_parts
 from benchmarks.precision import deviations
 from benchmarks.reference import compare
 from benchmarks.replay import replay_costs, with_small_buffer
@@ -158,6 +159,24 @@ def scaling(
     _measure_all(setting, seeds, json)
 
 
+def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
+    """Measure where the time of a gradient step goes, and what its products alone would take.
+
+    Args:
+      setting: what is trained.
+      seeds: seeds, trained side by side.
+      json: where to write the results, too.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    results = measure_parts(setting.env, setting.config(), seeds, setting.seconds)
+    for name, part in results.items():
+        print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
+        print(f", {part['share_of_limit']:4.0%}")
+    if json is not None:
+        _write(json, {"setting": dataclasses.asdict(setting), "parts": results})
+
+
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
     """Draw what `scaling` has measured.
 
@@ -218,7 +237,7 @@ def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
-        "scaling": scaling, "draw": draw, "reference": reference,
+        "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
     }  # fmt: skip
     omit = (tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -85,7 +85,7 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     runner.compile()
     holder = [runner.init(jax.random.key(0))]
     learn_all = runner.over_seeds(learn)
-    product = _products(runner)
+    product, product_flops = products(runner)
 
     def iterate() -> Any:
         holder[0] = runner.iterate(holder[0])  # donates the states before
@@ -101,7 +101,7 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     peak_at_first = _peak_bytes()
     best = best_seconds(runs, seconds)
     peak = _peak_bytes()
-    product_rate = 2 * _SIZE**3 * _PRODUCTS * runner.sharding.num_devices / best["product"]
+    product_rate = product_flops / best["product"]
     per_iteration = runner.places * updates * trained
     loop = best["loop"] / iterations + best["evaluation"] / plan.iterations_per_log
     limit = product_rate / flops
@@ -126,8 +126,8 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     )
 
 
-def _products(runner: SeedRunner) -> Callable[[], Any]:
-    """Multiply large matrices on every device at once."""
+def products(runner: SeedRunner) -> tuple[Callable[[], Any], int]:
+    """Multiply large matrices on every device at once; also returns the FLOPs of a call."""
 
     def chain(x: jax.Array) -> jax.Array:
         return jax.lax.fori_loop(0, _PRODUCTS, lambda _, y: y @ x, x)
@@ -136,7 +136,7 @@ def _products(runner: SeedRunner) -> Callable[[], Any]:
     matrices = jax.random.normal(jax.random.key(0), shape) / _SIZE**0.5
     matrices = jax.device_put(matrices, runner.sharding)
     run = runner.over_seeds(chain)
-    return lambda: run(matrices)
+    return lambda: run(matrices), 2 * _SIZE**3 * _PRODUCTS * shape[0]
 
 
 def _peak_bytes() -> int:

@@ -79,6 +79,18 @@ def test_a_file_gives_back_the_policy(algorithm: str, env: str, tmp_path: pathli
     assert [file.name for file in tmp_path.iterdir()] == ["policy.npz"]
 
 
+def test_channels_of_convolutions(tmp_path: pathlib.Path) -> None:
+    """As many layers, as wide, as asked for; a file knows them, too."""
+    save_policy(tmp_path / "policy.npz", untrained("adqn-vr", NAMES[2], conv_channels=(4, 6)))
+    loaded = load_policy(tmp_path / "policy.npz")
+    q, u = loaded.params["q"], loaded.params["u"]
+    for encoder in (q["history"]["params"]["observation"], u["state"]["params"]):
+        layers = encoder["GridEncoder_0"]["convolutions"]
+        assert set(layers) == {"kernel_0", "bias_0", "kernel_1", "bias_1"}
+        assert [layers[f"kernel_{i}"].shape[-1] for i in range(2)] == [4, 6]
+    assert loaded.config.network.conv_channels == (4, 6)
+
+
 def test_a_loop_a_scan_and_a_batch_agree() -> None:
     """Plain Python, jit and vmap give the same actions, values and histories."""
     policy = untrained()

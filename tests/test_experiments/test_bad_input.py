@@ -112,6 +112,7 @@ RUN = [
     ("--output-scale -1", "output_scale must be at least 0, got -1"),
     ("--embedding-size 0", "embedding_size must be at least 1, got 0"),
     ("--head-sizes 8 0", "head_sizes must be at least 1 each, got (8, 0)"),
+    ("--conv-channels 0", "conv_channels must be at least 1 each, got (0,)"),
     ("--head-sizes 8 x", "Error parsing --head-sizes"),
     ("--max-grad-norm -1", "max_grad_norm must be at least 0, got -1"),
     ("--eval-episodes 0", "eval_episodes must be at least 1, got 0"),

@@ -53,6 +53,22 @@ def test_benchmark_measures_training(tmp_path: pathlib.Path) -> None:
     assert result["update_timesteps"] == pytest.approx(10 * result["update_steps"])
 
 
+def test_benchmark_measures_parts(tmp_path: pathlib.Path) -> None:
+    """The parts make up the whole, and three forward products those forward and backward."""
+    words = ("parts", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
+    words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "parts.json")
+    done = call("benchmark.py", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    parts = json.loads((tmp_path / "parts.json").read_text())["parts"]
+    whole = parts.pop("all")
+    for column in ("ms", "limit_ms"):
+        assert sum(part[column] for part in parts.values()) == pytest.approx(whole[column])
+    for name in ("histories", "heads"):
+        once, thrice = parts[f"{name}, forward"], parts[f"{name}, forward and backward"]
+        assert thrice["limit_ms"] == pytest.approx(3 * once["limit_ms"])
+        assert 0 < once["share_of_limit"] < 1
+
+
 def test_flops_are_counted() -> None:
     """Products, batched ones, in loops and in functions that are called; convolutions."""
     x, w = np.zeros((5, 3, 4), np.float32), np.zeros((5, 4, 7), np.float32)

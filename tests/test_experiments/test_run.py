@@ -32,7 +32,7 @@ def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     ("env", "algo"),
-    [*(("heavenhell-3", algo) for algo in ALGORITHMS), ("carflag", "dqn"), ("carflag", "adqn-vr")],
+    [("heavenhell-3", "dqn"), ("heavenhell-3", "adqn-state-vr"), ("carflag", "adqn-vr")],
 )
 def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Path) -> None:
     """A short run writes all of its files."""
