@@ -34,3 +34,9 @@ def golden_dir(request: pytest.FixtureRequest) -> pathlib.Path:
     if not folder.is_dir():
         pytest.exit(f"--golden-dir: {folder} is not a folder", returncode=2)
     return folder
+
+
+@pytest.fixture
+def own_folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)

@@ -23,10 +23,7 @@ import session
 from adqn_jax.checkpoint import Checkpoints
 from runs import CHUNKS, FOLDER, SEEDS, after, compiled, files_of, rows_of, train
 
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(scope="module")

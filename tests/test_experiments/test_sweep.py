@@ -62,9 +62,7 @@ def _runner(hooks: Hooks, trainer: Trainer, num_seeds: int, hyper: Hyperparamete
     return runner
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(scope="module")
