@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import jax
 import tyro
+from jax.experimental.compilation_cache import compilation_cache
 
 import cli
 import presets
@@ -193,6 +194,7 @@ def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | 
     if not seeds or min(seeds) < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are of a cold start
+    compilation_cache.reset_cache()  # which is in use since the first compilation, flag or not
     results = []
     for number in seeds:
         results.append(measure(setting.env, setting.config(), number, setting.seconds))

@@ -35,12 +35,16 @@ def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
     assert min(costs["us_per_row_derived"], costs["us_per_row_stored"]) > 0
 
 
-def test_benchmark_measures_training(tmp_path: pathlib.Path) -> None:
-    """Rates, shares and memory of a small setting, as JSON."""
+def test_benchmark_measures_training(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rates, shares and memory of a small setting, as JSON; compiling takes nothing from a cache."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     words = ("train", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "train.json")
     done = call("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob("cache/*"))
     drawn = call("benchmark.py", "draw", "--json", "train.json", cwd=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert matplotlib.image.imread(tmp_path / "scaling.png").std() > 0
