@@ -38,7 +38,7 @@ def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
 def test_benchmark_measures_training(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rates, shares and memory of a small setting, as JSON; compiling takes nothing from a cache."""
+    """Rates, shares and memory of a small setting, as JSON; compiling uses no cache."""
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     words = ("train", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "train.json")
