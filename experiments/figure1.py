@@ -131,6 +131,7 @@ def shorten(config: Config, fraction: float, longest: int) -> Config:
     total = max(math.ceil(fraction * train.total_timesteps), 2 * warmup)
     evaluated = train.eval_episodes * longest
     log_every = max(math.ceil(fraction * train.log_every), evaluated // _MOST_EVALUATED)
+    log_every = min(log_every, (total - warmup) // 2)  # two log points make a curve
     buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
     epsilon_timesteps = math.ceil(fraction * config.hyper.epsilon_timesteps)
     return dataclasses.replace(
