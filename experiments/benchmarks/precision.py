@@ -96,7 +96,7 @@ def _evaluate(jaxpr: core.Jaxpr, consts: Sequence[Any], args: list[Any], bits: i
 def _apply(equation: Any, args: list[Any], bits: int) -> list[Any]:
     name, params = equation.primitive.name, equation.params
     if name == "scan":
-        return _scan(params, args, bits)
+        return _scan(equation, args, bits)
     inner = params.get("call_jaxpr", params.get("jaxpr"))
     if isinstance(inner, core.ClosedJaxpr):
         return _evaluate(inner.jaxpr, inner.consts, args, bits)
@@ -108,14 +108,21 @@ def _apply(equation: Any, args: list[Any], bits: int) -> list[Any]:
     return list(results) if equation.primitive.multiple_results else [results]
 
 
-def _scan(params: dict[str, Any], args: list[Any], bits: int) -> list[Any]:
-    first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
+def _scan(equation: Any, args: list[Any], bits: int) -> list[Any]:
+    params, body = equation.params, equation.params["jaxpr"]
+    # Counted here, as versions of JAX name the counts differently.
+    last = len(args) - _along(equation.invars, body.jaxpr.invars)
+    first = last - (len(equation.outvars) - _along(equation.outvars, body.jaxpr.outvars))
     consts, carry, xs = args[:first], args[first:last], args[last:]
 
     def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-        body = params["jaxpr"]
         results = _evaluate(body.jaxpr, body.consts, [*consts, *carry, *x], bits)
         return results[: len(carry)], results[len(carry) :]
 
     carry, ys = jax.lax.scan(step, carry, xs, length=params["length"], reverse=params["reverse"])
     return [*carry, *ys]
+
+
+def _along(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    """Count the arrays of a loop that its body sees a slice of."""
+    return sum(x.aval.ndim > y.aval.ndim for x, y in zip(outside, inside, strict=True))
