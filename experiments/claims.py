@@ -21,7 +21,7 @@ from scipy import stats
 import cli
 import results
 from estimates import mean_difference
-from records import write
+from table import check_ending, write
 
 LEVEL = 0.05
 #: Share of greedy episodes that a seed must win, at the end, to have solved a task.
@@ -190,10 +190,11 @@ def claims(
       runs: run folders, <out>/<env>/<algo>/<name>, one for each environment and algorithm;
         statements about others are left out.
       metric: what `ends above` compares; behaviour_return is the paper's measure.
-      to: the table to write.
+      to: the table to write, .csv or .md.
     """
     if not runs:
         raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    check_ending(to)
     rows = table(runs, metric)
     if not rows:
         raise ValueError("none of the paper's claims is about these runs")

@@ -32,6 +32,7 @@ class Result:
     values: np.ndarray  # [L, S], of seeds whose numbers stayed finite
     seeds: np.ndarray  # [S], their numbers
     failed: int = 0  # seeds that are left out
+    training_seconds: float = float("nan")  # of all seeds together, without compiling
 
     @property
     def final(self) -> np.ndarray:
@@ -70,6 +71,7 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
         values=metrics[metric][:, ~failed],
         seeds=metrics["seed"][0, ~failed].astype(int),
         failed=int(failed.sum()),
+        training_seconds=float(metrics.get("training_seconds", np.full((1, 1), np.nan)).max()),
     )
 
 

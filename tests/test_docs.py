@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import claims
 import diagnose
 import envs
+import results
+import table
 from adqn_jax import ALGORITHMS, make_policy, make_train, make_trainer, save_policy
 from hidden import Secret
 from records import Records
@@ -27,6 +30,11 @@ EXAMPLE = DOCS / "examples" / "tmaze.py"
 def prose(page: pathlib.Path) -> str:
     """Return a page without its blocks of code."""
     return re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+
+
+def raw(protocol: str) -> list[pathlib.Path]:
+    """Return the folders of raw data behind a table of docs/figure1.md."""
+    return sorted((DOCS / "results").glob(f"*/*/{protocol}"))
 
 
 def code(page: str) -> str:
@@ -180,3 +188,15 @@ def test_every_measure_has_a_formula() -> None:
     assert set(cells(page, "measure")) == set(diagnose.measure(episodes, secret))
     by_step = {"seed"} | set(diagnose.values_by_step(episodes, 0.9)[0])
     assert set(cells(page, "column")) == by_step
+
+
+@pytest.mark.parametrize("protocol", ["fast", "one-step"])
+def test_tables_of_figure1(protocol: str) -> None:
+    """What is written of final performance and of the claims is what the raw data say."""
+    page = (DOCS / "figure1.md").read_text()
+    folders = raw(protocol)
+    assert table.markdown(table.rows_of([results.load(folder) for folder in folders])) in page
+    told = [row["verdict"] for row in claims.table(folders, "eval_return")]
+    written = re.findall(r"^\| [a-e] \|.* \| (holds|opposite|not shown) \|$", page, re.MULTILINE)
+    at = 0 if protocol == "fast" else len(written) - len(told)
+    assert written[at : at + len(told)] == told
