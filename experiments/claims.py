@@ -154,8 +154,7 @@ def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str,
     A seed that failed has not won; it has no return, and is left out of the comparison of returns.
     """
     found: dict[str, dict[str, np.ndarray]] = {}
-    for folder in folders:
-        run = results.load(folder, metric)
+    for run in results.load_all(folders, metric):
         final = run.final
         if metric == "eval_success":
             final = np.append(final, np.zeros(run.failed))
@@ -164,7 +163,7 @@ def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str,
         of_env = found.setdefault(run.env, {})
         if run.algo in of_env:
             raise ValueError(
-                f"name one run of {run.algo} on {run.env}, not several; {folder} is one"
+                f"name one run of {run.algo} on {run.env}, not several; {run.folder} is one"
             )
         of_env[run.algo] = final
     return found
@@ -192,8 +191,6 @@ def claims(
       metric: what `ends above` compares; behaviour_return is the paper's measure.
       to: the table to write, .csv or .md.
     """
-    if not runs:
-        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
     check_ending(to)
     rows = table(runs, metric)
     if not rows:

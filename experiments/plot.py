@@ -208,11 +208,8 @@ def plot(
       interval: the mean's standard error, or a 95 % bootstrap interval; by default the former for
         the mean, the latter for the interquartile mean.
     """
-    if not runs:
-        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
     check_ending(to)
-    loaded = [results.load(folder, metric) for folder in runs]
-    draw(loaded, to, kind, metric, statistic, interval)
+    draw(results.load_all(runs, metric), to, kind, metric, statistic, interval)
     print(f"wrote {to}")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -73,6 +74,17 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
         failed=int(failed.sum()),
         training_seconds=float(metrics.get("training_seconds", np.full((1, 1), np.nan)).max()),
     )
+
+
+def load_all(folders: Sequence[pathlib.Path], metric: str = "eval_return") -> list[Result]:
+    """Read the run folders that a user has named.
+
+    Raises:
+      ValueError: when there are none, or one of them cannot be read.
+    """
+    if not folders:
+        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    return [load(folder, metric) for folder in folders]
 
 
 def is_done(folder: pathlib.Path, run: dict[str, Any], total_timesteps: int) -> bool:

@@ -88,10 +88,8 @@ def table(
       interval: the mean's standard error, or a 95 % bootstrap interval; by default the former for
         the mean, the latter for the interquartile mean.
     """
-    if not runs:
-        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
     check_ending(to)
-    rows = rows_of([results.load(folder, metric) for folder in runs], statistic, interval)
+    rows = rows_of(results.load_all(runs, metric), statistic, interval)
     print(markdown(rows), end="")
     write(to, rows)
     print(f"wrote {to}")

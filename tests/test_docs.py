@@ -196,7 +196,14 @@ def test_tables_of_figure1(protocol: str) -> None:
     page = (DOCS / "figure1.md").read_text()
     folders = raw(protocol)
     assert table.markdown(table.rows_of([results.load(folder) for folder in folders])) in page
-    told = [row["verdict"] for row in claims.table(folders, "eval_return")]
-    written = re.findall(r"^\| [a-e] \|.* \| (holds|opposite|not shown) \|$", page, re.MULTILINE)
+    lines = table.markdown(claims.table(folders, "eval_return")).splitlines()[2:]
+    told = [_without_chance(line) for line in lines]
+    written = [_without_chance(line) for line in re.findall(r"^\| [a-e] \|.*", page, re.MULTILINE)]
     at = 0 if protocol == "fast" else len(written) - len(told)
     assert written[at : at + len(told)] == told
+
+
+def _without_chance(line: str) -> list[str]:
+    """Drop interval and p of a claim, which versions of SciPy sample differently."""
+    *about, _, _, _, verdict = line.strip("| ").split(" | ")
+    return [*about, verdict]
