@@ -1,16 +1,28 @@
-"""Asymmetric DQN: privileged information for partially observable control, compiled end to end.
+"""Privileged information for partially observable control, compiled end to end.
 
 `make_train` gives a whole run as one pure function of a key; `make_trainer` its pieces;
 `SeedRunner` runs many seeds over all local devices from the host; `load_policy` gives what was
 learnt as functions to act with. Only Q(h,a) acts.
 """
 
-from adqn_jax.algorithms import ALGORITHMS, Algorithm
-from adqn_jax.config import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+from adqn_jax.config import NetworkConfig
 from adqn_jax.parallel import SeedRunner, seed_keys
-from adqn_jax.policy import Policy, PolicyCarry, load_policy, make_policy, save_policy
+from adqn_jax.policy import Policy, load_policy, make_policy, save_policy
 from adqn_jax.trainer import Trainer, make_train, make_trainer
+from adqn_jax.types import Carry as PolicyCarry
 from adqn_jax.types import TrainState
+from adqn_jax.value import (
+    ALGORITHMS,
+    Algorithm,
+    Config,
+    Hyperparameters,
+    LossConfig,
+    TrainConfig,
+    losses,
+)
+
+#: The version of the package, and of the wheel that brought it.
+__version__ = "0.1.0"
 
 __all__ = [
     "ALGORITHMS",
@@ -26,6 +38,7 @@ __all__ = [
     "TrainState",
     "Trainer",
     "load_policy",
+    "losses",
     "make_policy",
     "make_train",
     "make_trainer",

@@ -1,199 +1,209 @@
-"""What can be set: frozen dataclasses, one for each concern.
+"""What can be set, as families of learners share it; each family's own part is in its package.
 
-The type says what a number may do: `Hyperparameters` is a pytree, its numbers are traced and may
-differ between the seeds of one compiled program; everything else is static and fixes shapes or
-the program itself.
+The type says what a number may do: a family's `Hyperparameters` are a pytree, their numbers are
+traced and may differ between the seeds of one compiled program; everything else is static and
+fixes shapes or the program itself. What a field may hold, and when it is read, is metadata of its
+type: `Annotated[float, Range(0, 1), ReadWhen("returns", "lambda")]`.
 """
 
 import dataclasses
 import math
-from typing import Literal, get_args, get_origin, get_type_hints
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
-from flax import struct
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Finite numbers from `least` to `most`; of a tuple, every entry."""
+
+    least: float = -math.inf
+    most: float = math.inf
+    closed: bool = True
+    """Whether the least itself is allowed."""
+
+    def __contains__(self, value: float) -> bool:
+        """Written so that NaN is outside."""
+        above = self.least <= value if self.closed else self.least < value
+        return above and value <= self.most and math.isfinite(value)
+
+    def __str__(self) -> str:
+        """Say what a number must be."""
+        if self.least == -math.inf:
+            return "finite"
+        most = f" and at most {self.most:g}" if self.most < math.inf else ""
+        return f"{'at least' if self.closed else 'greater than'} {self.least:g}{most}"
 
 
-@struct.dataclass
-class Hyperparameters:
-    """Traced numbers."""
+def above(least: float, most: float = math.inf) -> Range:
+    """Return the numbers greater than `least`, and at most `most`."""
+    return Range(least, most, closed=False)
 
-    learning_rate: float = 1e-4
-    """Step size of Adam."""
-    adam_eps: float = 1e-4
-    """Term that Adam adds to its denominator."""
-    discount: float = 0.99
-    """Discount per timestep, in [0, 1]."""
-    return_lambda: float = 0.0
-    """Mixing of multi-step returns, in [0, 1]; 0 is the one-step target. Read when `returns` is
-    `lambda`."""
-    epsilon_start: float = 1.0
-    """Probability of a random action when training begins, in [0, 1]."""
-    epsilon_end: float = 0.1
-    """Probability of a random action after `epsilon_timesteps`, in [0, 1]."""
-    epsilon_timesteps: float = 1_000_000
-    """Simulated timesteps over which epsilon falls linearly; it starts to fall at timestep 0."""
-    target_period: float = 10_000
-    """Simulated timesteps between copies to the target networks. Read when `target` is
-    `periodic`."""
-    target_tau: float = 0.02
-    """Share of the online networks that moves into the targets after every gradient step, in
-    (0, 1]. Read when `target` is `polyak`."""
+
+@dataclasses.dataclass(frozen=True)
+class ReadWhen:
+    """A field is read only when an option, or a property of the algorithm, has a value."""
+
+    option: str
+    value: Any
+    needs: str = ""
+    """What a user must ask for; by default the option."""
+
+    def __str__(self) -> str:
+        """Name what would read the field."""
+        return self.needs or f"--{self.option.replace('_', '-')} {self.value}"
+
+
+GRU_ONLY = ReadWhen("history", "gru")
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes and initial weights of Q and U."""
+    """Sizes and initial weights of networks."""
 
     history: Literal["gru", "none"] = "gru"
     """What stands for the history: a GRU's state, or only the features of the observation, which
     makes Q(o,a) of Q(h,a), a lower bound."""
-    embedding_size: int = 64
+    embedding_size: Annotated[int, Range(1)] = 64
     """Features of an action and of an observation."""
-    history_size: int = 128
+    history_size: Annotated[int, Range(1), GRU_ONLY] = 128
     """Width of the GRU that encodes the history."""
-    head_sizes: tuple[int, ...] = (512, 256)
+    head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
-    conv_channels: tuple[int, ...] = (32, 32, 64)
+    conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
     """Channels of the convolutions of grids; of spaces without a grid nothing reads them."""
-    gru_init: Literal["uniform", "orthogonal"] = "uniform"
+    gru_init: Annotated[Literal["uniform", "orthogonal"], GRU_ONLY] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate."""
     scale_boxes: bool = False
     """Whether to divide the entries of flat observations and states by the bounds that their
     spaces declare."""
-    action_scale: float = 1.0
+    action_scale: Annotated[float, above(0), GRU_ONLY] = 1.0
     """Standard deviation of the initial action embeddings; small values let the GRU see
     observations first."""
-    output_scale: float = 1.0
+    output_scale: Annotated[float, Range(0)] = 1.0
     """Factor on the initial weights of each head's last layer; with 0 all values start at 0."""
     matmul_precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """Precision of matrix products on an accelerator that has cheaper ones; a CPU always computes
     in float32."""
-    update_gate_bias: float = 0.0
+    update_gate_bias: Annotated[float, Range(), GRU_ONLY] = 0.0
     """Added to the initial bias of the GRU's update gate; positive values remember longer."""
 
 
 @dataclasses.dataclass(frozen=True)
-class LossConfig:
-    """What Q and U regress on."""
+class LoopConfig:
+    """The training loop, of any family; counts of timesteps are simulated ones, per seed."""
 
-    returns: Literal["lambda", "n-step"] = "lambda"
-    """Multi-step targets: lambda-returns over the row (`return_lambda` 0: one step), or `n_step`
-    rewards and a bootstrap."""
-    n_step: int = 1
-    """Rewards in an n-step target. Read when `returns` is `n-step`."""
-    cut_at_exploration: bool = False
-    """Whether a multi-step target ends before an action that was not greedy."""
-    time_limit: Literal["terminates", "bootstraps"] = "terminates"
-    """Whether the value after a time limit is 0, as in the authors' trainer, or bootstrapped."""
-    regress_actions: Literal["all", "taken"] = "all"
-    """Actions over which `-vr` algorithms regress Q on U: all, as in the authors' trainer, or
-    the one taken, as in the paper."""
-    average: Literal["transition", "episode"] = "transition"
-    """Mean over all transitions of a batch; or over those of each episode that lies whole in a
-    row, then over the episodes, as in the authors' trainer."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """The training loop; counts of timesteps are simulated ones, per seed."""
-
-    total_timesteps: int = 2_000_000
+    total_timesteps: Annotated[int, Range(1)] = 2_000_000
     """Simulated timesteps per seed, warm-up included; rounded up to whole log points."""
-    warmup_timesteps: int = 50_000
-    """Timesteps of random actions before the first gradient step; rounded up."""
-    buffer_timesteps: int = 1_000_000
-    """Timesteps that the replay buffer holds; rounded down to whole streams."""
-    num_envs: int = 16
+    num_envs: Annotated[int, Range(1)] = 16
     """Environments that a seed steps in lock step."""
-    steps_per_iteration: int = 0
-    """Steps of each environment between gradient steps; 0: the fewest for which `replay_ratio`
-    gives a whole number of gradient steps, within 1 percent."""
-    replay_ratio: float = 8.0
-    """Timesteps trained on per timestep simulated."""
-    batch_rows: int = 1
-    """Rows in a gradient step."""
-    row_length: int = 0
-    """Transitions in a row; 0: the environment's longest episode."""
-    target: Literal["periodic", "polyak"] = "periodic"
-    """Target networks by copies every `target_period`, or averaged with `target_tau`."""
-    max_grad_norm: float = 0.0
-    """Largest norm of the gradient of each network, Q's and U's apart; 0: no clipping."""
-    log_every: int = 20_000
+    log_every: Annotated[int, Range(1)] = 20_000
     """Timesteps between log points, each with an evaluation; rounded up to whole iterations."""
-    eval_episodes: int = 32
+    eval_episodes: Annotated[int, Range(1)] = 32
     """Greedy episodes per evaluation and seed."""
-    eval_params: Literal["online", "target"] = "online"
-    """Networks that are evaluated and saved as the policy."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """A whole training run of one seed; its defaults are the authors' settings."""
+class BaseConfig:
+    """A whole training run of one seed: an algorithm, and parts that are dataclasses.
 
-    algorithm: str = "adqn-vr"
-    """One of `adqn_jax.ALGORITHMS`."""
-    hyper: Hyperparameters = Hyperparameters()
-    network: NetworkConfig = NetworkConfig()
-    loss: LossConfig = LossConfig()
-    train: TrainConfig = TrainConfig()
+    The names of the parts' fields are those of the command line's options; no two parts share one.
+    """
+
+    algorithm: str
+
+    @classmethod
+    def part_types(cls) -> dict[str, Any]:
+        """Return the parts' types by the parts' names."""
+        hints = get_type_hints(cls)
+        return {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The parts by their names."""
+        return {name: getattr(self, name) for name in self.part_types()}
+
+    def replace(self, **changes: Any) -> Self:
+        """Change fields of any parts.
+
+        Raises:
+          TypeError: when no part has a field of that name.
+        """
+        parts = {}
+        for name, part in self.parts.items():
+            of_part = {f.name: changes.pop(f.name) for f in fields(part) if f.name in changes}
+            parts[name] = dataclasses.replace(part, **of_part)
+        if changes:
+            raise TypeError(f"no part of {type(self).__name__} has {', '.join(changes)}")
+        return dataclasses.replace(self, **parts)
+
+    @classmethod
+    def from_json(cls, described: dict[str, Any]) -> Self:
+        """Make a configuration of what `dataclasses.asdict` and JSON made of one.
+
+        Fields that it lacks, because it is older, have their defaults.
+
+        Raises:
+          KeyError: when it lacks a part.
+          TypeError: when it has a field that there is not.
+        """
+        parts = {
+            # JSON has lists where a configuration has tuples.
+            name: kind(**{k: _tuples(v) for k, v in described[name].items()})
+            for name, kind in cls.part_types().items()
+        }
+        return cls(described["algorithm"], **parts)
 
 
-#: Field -> (least, most, whether the least itself is allowed).
-_RANGES: dict[str, tuple[float, float, bool]] = {
-    "learning_rate": (0, math.inf, False),
-    "adam_eps": (0, math.inf, False),
-    "discount": (0, 1, True),
-    "return_lambda": (0, 1, True),
-    "epsilon_start": (0, 1, True),
-    "epsilon_end": (0, 1, True),
-    "epsilon_timesteps": (0, math.inf, False),
-    "target_period": (0, math.inf, False),
-    "target_tau": (0, 1, False),
-    "embedding_size": (1, math.inf, True),
-    "history_size": (1, math.inf, True),
-    "action_scale": (0, math.inf, False),
-    "output_scale": (0, math.inf, True),
-    "n_step": (1, math.inf, True),
-    "total_timesteps": (1, math.inf, True),
-    "warmup_timesteps": (0, math.inf, True),
-    "buffer_timesteps": (1, math.inf, True),
-    "num_envs": (1, math.inf, True),
-    "steps_per_iteration": (0, math.inf, True),
-    "replay_ratio": (0, math.inf, False),
-    "batch_rows": (1, math.inf, True),
-    "row_length": (0, math.inf, True),
-    "max_grad_norm": (0, math.inf, True),
-    "log_every": (1, math.inf, True),
-    "eval_episodes": (1, math.inf, True),
-}
+def fields(part: Any) -> tuple[dataclasses.Field, ...]:
+    """Return the fields of a part or of its type."""
+    return dataclasses.fields(part)
 
 
-def check(config: Config) -> None:
+def check(config: BaseConfig) -> None:
     """Check every number against its range, and every choice against its options.
 
     Raises:
       ValueError: naming the first field that is out of range, and the range.
     """
-    for part in (config.hyper, config.network, config.loss, config.train):
-        hints = get_type_hints(type(part))
-        for field in dataclasses.fields(part):
-            value = getattr(part, field.name)
-            options = get_args(hints[field.name])
-            if get_origin(hints[field.name]) is Literal and value not in options:
-                raise ValueError(f"{field.name} must be one of {', '.join(options)}, got {value!r}")
-            if field.name in _RANGES:
-                _check_range(field.name, value)
-    if not math.isfinite(config.network.update_gate_bias):
-        raise ValueError(f"update_gate_bias must be finite, got {config.network.update_gate_bias}")
-    for name in ("head_sizes", "conv_channels"):
-        sizes = getattr(config.network, name)
-        if not all(size >= 1 for size in sizes):
-            raise ValueError(f"{name} must be at least 1 each, got {sizes}")
+    for name, value, kind, notes in _described(config):
+        options = get_args(kind)
+        if get_origin(kind) is Literal and value not in options:
+            raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")
+        for limits in notes:
+            if isinstance(limits, Range):
+                entries = value if isinstance(value, tuple) else (value,)
+                each = " each" if isinstance(value, tuple) else ""
+                if not all(entry in limits for entry in entries):
+                    raise ValueError(f"{name} must be {limits}{each}, got {value}")
 
 
-def _check_range(name: str, value: float) -> None:
-    low, high, closed = _RANGES[name]
-    # Written so that NaN fails; infinities are no numbers to train with.
-    if not ((low <= value if closed else low < value) and value <= high and math.isfinite(value)):
-        least = f"{'at least' if closed else 'greater than'} {low}"
-        most = f" and at most {high}" if high < math.inf else ""
-        raise ValueError(f"{name} must be {least}{most}, got {value}")
+def unread_fields(config: BaseConfig, algorithm: Any) -> dict[str, ReadWhen]:
+    """Name the fields that a configuration does not read, and what would read them.
+
+    Args:
+      config: the run.
+      algorithm: the dataclass that describes its algorithm, which may say what is read, too.
+    """
+    given = {name: value for name, value, _, _ in _described(config)}
+    given |= {field.name: getattr(algorithm, field.name) for field in fields(algorithm)}
+    return {
+        name: note
+        for name, _, _, notes in _described(config)
+        for note in notes
+        if isinstance(note, ReadWhen) and given[note.option] != note.value
+    }
+
+
+def _described(config: BaseConfig) -> Iterator[tuple[str, Any, Any, tuple[Any, ...]]]:
+    """Yield name, value, type and metadata of every field of every part."""
+    for part in config.parts.values():
+        hints = get_type_hints(type(part), include_extras=True)
+        for field in fields(part):
+            hint = hints[field.name]
+            notes = getattr(hint, "__metadata__", ())
+            kind = hint.__origin__ if notes else hint
+            yield field.name, getattr(part, field.name), kind, notes
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from adqn_jax.config import Hyperparameters
 from adqn_jax.trainer import Trainer
 from adqn_jax.types import Array, TrainState
 
@@ -36,7 +35,7 @@ class SeedRunner:
 
     trainer: Trainer
     num_seeds: int
-    hyper: Hyperparameters
+    hyper: Any  # the agent's traced numbers
 
     def __post_init__(self) -> None:
         """Lay the seeds out over the devices."""
@@ -62,7 +61,7 @@ class SeedRunner:
         return self._abstract(jax.eval_shape(self._init, self._keys(jax.random.key(0))))
 
     @functools.cached_property
-    def hyper_of_seeds(self) -> Hyperparameters:
+    def hyper_of_seeds(self) -> Any:
         """The traced numbers of every place, float32 [S]."""
         points = self.total_seeds // self.num_seeds
 

@@ -1,38 +1,35 @@
-"""What a configuration comes to on an environment: derived shapes and counts, checked."""
+"""What a configuration comes to on an environment: derived shapes and counts."""
 
 import dataclasses
 import math
 from typing import Any
 
-from adqn_jax.config import Config, check
+from adqn_jax.config import LoopConfig
 
 #: Finished episodes over which the paper's measure, the behaviour return, is averaged.
 WINDOW = 100
-#: How far the replay ratio of a whole number of updates may lie from the one asked for.
-RATIO_TOLERANCE = 0.01
-_MOST_STEPS_PER_ITERATION = 1_000
 _MOST_CHUNKS_PER_LOG = 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Static shapes and counts of a run."""
+    """Static shapes and counts of a run, of any family."""
 
     num_envs: int
     longest_episode: int
     """Most transitions in an episode."""
-    row_length: int
-    """Transitions in a row."""
-    capacity: int
-    """Slots of a stream in the replay ring."""
     warmup_steps: int
     """Steps of each stream before the first iteration."""
     steps_per_iteration: int
     """Steps of each stream in an iteration."""
     updates_per_iteration: int
     """Gradient steps in an iteration."""
+    batch_rows: int
+    """Rows in a gradient step."""
+    row_length: int
+    """Transitions in a row."""
     iterations_per_chunk: int
-    """Iterations in a compiled chunk, after which the host gets a word in."""
+    """Iterations in a compiled chunk, after which the host takes over for a moment."""
     chunks_per_log: int
     """Chunks between log points."""
     log_points: int
@@ -49,6 +46,11 @@ class Plan:
         """Timesteps that an iteration simulates."""
         return self.num_envs * self.steps_per_iteration
 
+    @property
+    def trained_per_update(self) -> int:
+        """Timesteps that a gradient step trains on."""
+        return self.batch_rows * self.row_length
+
     def timesteps(self, iteration: Any) -> Any:
         """Timesteps simulated after that many iterations, warm-up included."""
         return self.num_envs * self.warmup_steps + iteration * self.timesteps_per_iteration
@@ -59,47 +61,27 @@ class Plan:
         return self.timesteps(self.log_points * self.iterations_per_log)
 
 
-def make_plan(config: Config, env_params: Any) -> Plan:
-    """Derive a run's shapes and counts.
-
-    Raises:
-      ValueError: when the configuration cannot be run; one sentence says why, and what could.
-    """
-    check(config)
-    train = config.train
-    longest = int(env_params.max_steps_in_episode)
-    row_length = train.row_length or longest
-    if config.loss.average == "episode" and row_length < longest:
-        raise ValueError(
-            f"averaging over whole episodes needs rows that hold the longest one: row_length must "
-            f"be at least {longest}, got {row_length}"
-        )
-    capacity = train.buffer_timesteps // train.num_envs
-    steps, updates = _schedule(config, row_length)
+def make_plan(
+    train: LoopConfig, *, longest_episode: int, warmup_steps: int, steps: int, updates: int,
+    batch_rows: int, row_length: int,
+) -> Plan:  # fmt: skip
+    """Divide a run into log points, and these into chunks; the arguments are fields of `Plan`."""
     per_iteration = train.num_envs * steps
-    warmup_steps = math.ceil(train.warmup_timesteps / train.num_envs)
-    if warmup_steps + steps < row_length + 1:
-        raise ValueError(
-            f"the first gradient step needs {row_length + 1} timesteps of each of {train.num_envs} "
-            f"streams: warmup_timesteps must be at least "
-            f"{(row_length + 1 - steps) * train.num_envs}, got {train.warmup_timesteps}"
-        )
     iterations_per_log = max(1, math.ceil(train.log_every / per_iteration))
     chunks_per_log, iterations_per_chunk = _chunks(iterations_per_log)
     left = train.total_timesteps - warmup_steps * train.num_envs
     per_log = iterations_per_chunk * chunks_per_log * per_iteration
-    log_points = max(1, math.ceil(left / per_log))
     return Plan(
         num_envs=train.num_envs,
-        longest_episode=longest,
-        row_length=row_length,
-        capacity=capacity,
+        longest_episode=longest_episode,
         warmup_steps=warmup_steps,
         steps_per_iteration=steps,
         updates_per_iteration=updates,
+        batch_rows=batch_rows,
+        row_length=row_length,
         iterations_per_chunk=iterations_per_chunk,
         chunks_per_log=chunks_per_log,
-        log_points=log_points,
+        log_points=max(1, math.ceil(left / per_log)),
     )
 
 
@@ -110,31 +92,3 @@ def _chunks(iterations: int) -> tuple[int, int]:
         if chunks * length <= 1.05 * iterations:
             return chunks, length
     return 1, iterations
-
-
-def _schedule(config: Config, row_length: int) -> tuple[int, int]:
-    """Return steps and updates per iteration that keep the replay ratio."""
-    train = config.train
-    updates_per_step = train.replay_ratio * train.num_envs / (train.batch_rows * row_length)
-    candidates = range(1, _MOST_STEPS_PER_ITERATION + 1)
-    if train.steps_per_iteration:
-        candidates = range(train.steps_per_iteration, train.steps_per_iteration + 1)
-    for steps in candidates:
-        updates = round(updates_per_step * steps)
-        if updates and abs(updates / (updates_per_step * steps) - 1) <= RATIO_TOLERANCE:
-            return steps, updates
-    asked = (
-        f"replay_ratio {train.replay_ratio:g} with {train.num_envs} environments and batches of "
-    )
-    asked += f"{train.batch_rows} x {row_length} timesteps"
-    if not train.steps_per_iteration:
-        raise ValueError(
-            f"{asked} gives no whole number of gradient steps within {_MOST_STEPS_PER_ITERATION} "
-            f"steps; raise replay_ratio or num_envs, or lower batch_rows"
-        )
-    exact = updates_per_step * train.steps_per_iteration
-    whole = max(1, round(exact))
-    raise ValueError(
-        f"{asked} gives {exact:.3g} gradient steps per {train.steps_per_iteration} steps, which is "
-        f"no whole number; with replay_ratio {train.replay_ratio * whole / exact:.4g} it is {whole}"
-    )

@@ -15,26 +15,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from adqn_jax import spaces
-from adqn_jax.algorithms import get_algorithm
-from adqn_jax.config import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
-from adqn_jax.networks import Networks, build_networks
-from adqn_jax.rollout import epsilon_greedy
-from adqn_jax.types import Array, Environment, Params, PyTree, Rows, Spec
+from adqn_jax.agent import Networks
+from adqn_jax.families import family_of
+from adqn_jax.spaces import Spaces
+from adqn_jax.types import Array, Carry, Environment, Inputs, Params, PyTree, Spec
 
 FORMAT = "adqn_jax policy 1"
 _METADATA = "metadata"
-
-
-@struct.dataclass
-class PolicyCarry:
-    """What a policy remembers between two steps; a leading axis for each axis of a batch."""
-
-    history: Array  # [..., H] float32
-    action_tm1: Array  # [...] int32, the action before; means nothing where `start`
-    start: Array  # [...] bool, whether an episode starts: forgets history and action
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,11 +34,11 @@ class Policy:
     its privileged state.
     """
 
-    config: Config
-    """How it was trained."""
+    config: Any
+    """How it was trained; of its algorithm's family."""
     observation_space: Spec
     state_space: Spec
-    """Of the privileged state, which only U sees."""
+    """Of the privileged state, which only privileged models see."""
     num_actions: int
     params: Params
     about: dict[str, Any]
@@ -57,27 +46,24 @@ class Policy:
 
     @functools.cached_property
     def networks(self) -> Networks:
-        """Q and, for algorithms that have one, U."""
-        algorithm = get_algorithm(self.config.algorithm)
-        return build_networks(
-            self.config.network, algorithm, self.observation_space, self.state_space,
-            self.num_actions,
-        )  # fmt: skip
+        """Those that act, and those that helped them to learn."""
+        seen = Spaces(self.observation_space, self.state_space, self.num_actions)
+        return family_of(self.config.algorithm).make_networks(self.config, seen)
 
-    def initial_carry(self, *lead: int) -> PolicyCarry:
+    def initial_carry(self, *lead: int) -> Carry:
         """Return the carry of episodes that start now, leaves [*lead, ...].
 
         Set `start` where further episodes begin: `carry.replace(start=done)`.
         """
-        return PolicyCarry(
-            history=self.networks.initial_carry(*lead),
+        return Carry(
+            memory=self.networks.memory(*lead),
             action_tm1=jnp.zeros(lead, jnp.int32),
             start=jnp.ones(lead, bool),
         )
 
     def act(
-        self, carry: PolicyCarry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
-    ) -> tuple[Array, PolicyCarry, Array]:
+        self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
+    ) -> tuple[Array, Carry, Array]:
         """Choose an action, greedy in Q(h,.) but with probability `epsilon` uniform.
 
         Args:
@@ -92,12 +78,11 @@ class Policy:
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space.
         """
-        observation = self._checked(observation, carry.start.shape)
-        history, values = self.networks.step(
-            self.params["q"], carry.history, carry.action_tm1, observation, carry.start
-        )
-        action = epsilon_greedy(key, values, epsilon)
-        return action, PolicyCarry(history, action, jnp.zeros_like(carry.start)), values
+        seen = self._checked(observation, carry.start.shape)
+        inputs = Inputs(seen, None, carry.action_tm1, carry.start)
+        who = self.networks.actor(self.params, epsilon)
+        action, memory, values = self.networks.act(who, carry.memory, inputs, key)
+        return action, Carry(memory, action, jnp.zeros_like(carry.start)), values
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
         observation = jax.tree.map(jnp.asarray, observation)
@@ -110,20 +95,14 @@ class Policy:
 
 
 def make_policy(
-    config: Config, env: Environment, env_params: Any, params: Params, about: dict[str, Any]
+    config: Any, env: Environment, env_params: Any, params: Params, about: dict[str, Any]
 ) -> Policy:
     """Return one seed's parameters as a policy; JSON must be able to hold what is said `about` it.
 
     `Trainer.acting_params` chooses the parameters.
     """
-    return Policy(
-        config=config,
-        observation_space=env.observation_space(env_params),
-        state_space=env.privileged_state_space(env_params),
-        num_actions=env.num_actions,
-        params=params,
-        about=about,
-    )
+    seen = Spaces.of(env, env_params)
+    return Policy(config, seen.observation, seen.state, seen.num_actions, params, about)
 
 
 def save_policy(path: pathlib.Path, policy: Policy) -> None:
@@ -158,7 +137,9 @@ def load_policy(path: pathlib.Path | str) -> Policy:
         if described["format"] != FORMAT:
             raise ValueError(f"{path} is of the format {described['format']!r}, not {FORMAT!r}")
         unfilled = Policy(
-            config=_config(described["config"]),
+            config=family_of(described["config"]["algorithm"]).config.from_json(
+                described["config"]
+            ),
             observation_space=spaces.from_json(described["observation_space"]),
             state_space=spaces.from_json(described["state_space"]),
             num_actions=described["num_actions"],
@@ -189,13 +170,11 @@ def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray
 def _init(policy: Policy, key: Array) -> Params:
     """Draw parameters, from the spaces alone."""
     nothing = jnp.zeros((1, 1), jnp.int32)
-    fields = dict.fromkeys((field.name for field in dataclasses.fields(Rows)), nothing)
-    zeros = {
-        "observation": spaces.zeros(policy.observation_space),
-        "state": spaces.zeros(policy.state_space),
-    }
-    seen = jax.tree.map(lambda x: x[None, None], zeros)
-    return policy.networks.init(key, Rows(**fields | seen | {"start": nothing == 0}))
+    observation, state = (
+        jax.tree.map(lambda x: x[None, None], spaces.zeros(space))
+        for space in (policy.observation_space, policy.state_space)
+    )
+    return policy.networks.init(key, Inputs(observation, state, nothing, nothing == 0))
 
 
 def _version(package: str) -> str:
@@ -209,21 +188,6 @@ def _named_leaves(params: PyTree) -> dict[str, Any]:
     """Name leaves by their paths, in the order of the tree."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return {"/".join(key.key for key in keys): leaf for keys, leaf in leaves}
-
-
-def _config(described: dict[str, Any]) -> Config:
-    # JSON has lists where a configuration has tuples.
-    network: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in described["network"].items()
-    }
-    return Config(
-        algorithm=described["algorithm"],
-        hyper=Hyperparameters(**described["hyper"]),
-        network=NetworkConfig(**network),
-        loss=LossConfig(**described["loss"]),
-        train=TrainConfig(**described["train"]),
-    )
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:

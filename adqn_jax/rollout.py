@@ -1,5 +1,6 @@
-"""One step of a seed's streams, shared by warm-up, training and evaluation."""
+"""Interaction: streams of episodes stepped in lock step. The only loop body that plays."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,20 +8,25 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from adqn_jax.networks import Networks
+from adqn_jax.replay.codec import SlotCodec
 from adqn_jax.types import (
     FINAL,
     GOES_ON,
     TERMINATED,
     TRUNCATED,
     Array,
+    Carry,
     Environment,
     Episode,
     EpisodeWindow,
+    Inputs,
     PyTree,
     Stream,
     Transition,
 )
+
+#: `(memory, inputs, key) -> (action, memory, scores)`, as `Networks.act` of somebody.
+Act = Callable[[PyTree, Inputs, Array], tuple[Array, PyTree, Array]]
 
 
 @struct.dataclass
@@ -30,100 +36,85 @@ class Step:
     slot: Transition
     done: Array  # bool, an episode ended with this slot
     episode: Episode  # including this slot
+    reached: Stream  # what followed the slot, before an episode that ended gave way to another
 
 
-def init_streams(key: Array, env: Environment, env_params: Any, carry: Array) -> Stream:
-    """Start an episode in each of E streams; `key` is consumed.
+@dataclasses.dataclass(frozen=True)
+class Interaction:
+    """An environment as streams: what acts in it is given to each step."""
 
-    Args:
-      key: a key.
-      env: the environment.
-      env_params: its parameters.
-      carry: empty histories, float [E, H].
+    env: Environment
+    env_params: Any
+    codec: SlotCodec
 
-    Returns:
-      The streams, leaves [E, ...].
-    """
-    num_streams = carry.shape[0]
-    keys = jax.random.split(key, num_streams)
-    observation, env_state = jax.vmap(env.reset_env, (0, None))(keys, env_params)
-    return Stream(
-        env_state=env_state,
-        observation=observation,
-        final=jnp.zeros(num_streams, bool),
-        action_tm1=jnp.zeros(num_streams, jnp.int32),
-        carry=carry,
-        episode=_new_episodes(num_streams),
-    )
+    def start(self, key: Array, num_streams: int, memory: PyTree) -> Stream:
+        """Start an episode in each of E streams; `key` is consumed.
 
+        Args:
+          key: a key.
+          num_streams: E.
+          memory: of whoever acts, leaves [E, ...]; it is forgotten in the first slot.
 
-def step_streams(
-    key: Array,
-    env: Environment,
-    env_params: Any,
-    networks: Networks,
-    q_params: PyTree,
-    streams: Stream,
-    epsilon: Array | float,
-    discount: Array | float,
-    to_slot: Callable[[Stream, Array, Array, Array], Transition],
-) -> tuple[Stream, Step]:
-    """Act epsilon-greedily in every stream, step the environments, and begin what must begin.
+        Returns:
+          The streams, leaves [E, ...].
+        """
+        keys = jax.random.split(key, num_streams)
+        observation, env_state = jax.vmap(self.env.reset_env, (0, None))(keys, self.env_params)
+        return Stream(
+            env_state=env_state,
+            observation=observation,
+            final=jnp.zeros(num_streams, bool),
+            carry=Carry(memory, jnp.zeros(num_streams, jnp.int32), jnp.ones(num_streams, bool)),
+            episode=_new_episodes(num_streams),
+        )
 
-    Args:
-      key: a key, consumed.
-      env: the environment.
-      env_params: its parameters.
-      networks: the networks.
-      q_params: the parameters of Q, the only model that acts.
-      streams: leaves [E, ...].
-      epsilon: probability of a random action.
-      discount: of the episodes' discounted returns.
-      to_slot: `(streams, action, reward, end) -> slots`, what to record.
+    def inputs(self, streams: Stream) -> Inputs:
+        """Return what may be looked at in the streams' present slot, leaves [E, ...]."""
+        state = jax.vmap(self.env.privileged_state, (0, None))(streams.env_state, self.env_params)
+        carry = streams.carry
+        return Inputs(streams.observation, state, carry.action_tm1, carry.start)
 
-    Returns:
-      The streams after the step, and what it produced.
-    """
-    num_streams = streams.final.shape[0]
-    key_act, key_step, key_reset = jax.random.split(key, 3)
+    def step(
+        self, key: Array, streams: Stream, act: Act, discount: Array | float = 1.0
+    ) -> tuple[Stream, Step]:
+        """Act in every stream, step the environments, and begin what must begin.
 
-    carry, q = networks.step(
-        q_params, streams.carry, streams.action_tm1, streams.observation, streams.start
-    )
-    action = epsilon_greedy(key_act, q, epsilon)
+        Args:
+          key: a key, consumed.
+          streams: leaves [E, ...].
+          act: who acts.
+          discount: of the episodes' discounted returns.
 
-    keys = jax.random.split(key_step, num_streams)
-    observation, env_state, reward, terminated, info = jax.vmap(env.step_env, (0, 0, 0, None))(
-        keys, streams.env_state, action, env_params
-    )
-    truncated = jax.vmap(env.is_truncated, (0, None))(env_state, env_params)
-    end = jnp.where(terminated, TERMINATED, jnp.where(truncated, TRUNCATED, GOES_ON))
-    end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)
-    reward = jnp.where(streams.final, 0.0, reward).astype(jnp.float32)
+        Returns:
+          The streams after the step, and what it produced.
+        """
+        num_streams = streams.final.shape[0]
+        key_act, key_step, key_reset = jax.random.split(key, 3)
+        action, memory, _ = act(streams.carry.memory, self.inputs(streams), key_act)
 
-    success = info.get("success", streams.episode.undiscounted_return + reward > 0)
-    episode = _extend(streams.episode, reward, success, discount, ~streams.final)
-    step = Step(
-        slot=to_slot(streams, action, reward, end),
-        done=(end == TERMINATED) | (end == TRUNCATED),
-        episode=episode,
-    )
+        keys = jax.random.split(key_step, num_streams)
+        step_env = jax.vmap(self.env.step_env, (0, 0, 0, None))
+        observation, env_state, reward, terminated, info = step_env(
+            keys, streams.env_state, action, self.env_params
+        )
+        truncated = jax.vmap(self.env.is_truncated, (0, None))(env_state, self.env_params)
+        end = jnp.where(terminated, TERMINATED, jnp.where(truncated, TRUNCATED, GOES_ON))
+        end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)
+        reward = jnp.where(streams.final, 0.0, reward).astype(jnp.float32)
 
-    after = Stream(env_state, observation, end == TRUNCATED, action, carry, episode)
-    fresh = init_streams(key_reset, env, env_params, carry)
-    begins = (end == TERMINATED) | (end == FINAL)
-    return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, after), step
-
-
-def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:
-    """Choose actions, int32 [...], greedy in values [..., A] but with probability epsilon random.
-
-    A random action is uniform over all; `key` is consumed.
-    """
-    key_explore, key_action = jax.random.split(key)
-    explore = jax.random.bernoulli(key_explore, epsilon, q.shape[:-1])
-    uniform = jax.random.randint(key_action, q.shape[:-1], 0, q.shape[-1])
-    return jnp.where(explore, uniform, jnp.argmax(q, axis=-1)).astype(jnp.int32)
+        success = info.get("success", streams.episode.undiscounted_return + reward > 0)
+        episode = _extend(streams.episode, reward, success, discount, ~streams.final)
+        carry = Carry(memory, action, jnp.zeros_like(streams.final))
+        reached = Stream(env_state, observation, end == TRUNCATED, carry, episode)
+        step = Step(
+            slot=self.codec.encode(streams, action, reward, end),
+            done=(end == TERMINATED) | (end == TRUNCATED),
+            episode=episode,
+            reached=reached,
+        )
+        fresh = self.start(key_reset, num_streams, memory)
+        begins = (end == TERMINATED) | (end == FINAL)
+        return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached), step
 
 
 def add_to_window(window: EpisodeWindow, step: Step) -> EpisodeWindow:

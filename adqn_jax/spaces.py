@@ -1,5 +1,6 @@
-"""Observation and state spaces as JSON, so that a file can say what a policy sees."""
+"""The spaces of an environment, and as JSON, so that a file can say what a policy sees."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -7,7 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
-from adqn_jax.types import PyTree, Spec
+from adqn_jax.types import Environment, PyTree, Spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Spaces:
+    """All that networks are chosen from."""
+
+    observation: Spec
+    state: Spec  # of the privileged state
+    num_actions: int
+
+    @classmethod
+    def of(cls, env: Environment, env_params: Any) -> "Spaces":
+        """Ask an environment."""
+        return cls(
+            observation=env.observation_space(env_params),
+            state=env.privileged_state_space(env_params),
+            num_actions=env.num_actions,
+        )
 
 
 def to_json(space: Spec) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from flax import struct
 
 Array = jax.Array
 PyTree = Any
-Params = dict[str, PyTree]  # "q" and, where the algorithm has one, "u"
+Params = dict[str, PyTree]  # one entry per network, such as "q" and "u"
 Spec = Any  # a gymnax space; gymnax's own annotations do not hold up
 
 
@@ -66,18 +66,34 @@ class Transition:
 
 
 @struct.dataclass
+class Inputs:
+    """What a model may look at in a slot, acting and training alike; leaves [..., *shape]."""
+
+    observation: PyTree
+    state: PyTree | None  # privileged; None once deployed, so that what reads it fails when traced
+    action_tm1: Array  # int32, the action before; means nothing where `start`
+    start: Array  # bool, first slot of an episode: forgets memory and action
+
+
+@struct.dataclass
 class Rows:
     """A batch to train on, time first; every row begins with the first slot of an episode."""
 
-    observation: PyTree  # [T, B, ...]
-    state: PyTree  # [T, B, ...] privileged
-    action_tm1: Array  # [T, B] int32, means nothing where `start`
-    start: Array  # [T, B] bool, first slot of an episode
+    inputs: Inputs  # [T, B, ...]
     action: Array  # [T, B] int32
     reward: Array  # [T, B] float32
     terminated: Array  # [T, B] bool
     truncated: Array  # [T, B] bool
     valid: Array  # [T, B] bool, whether the slot holds a transition to learn from
+
+
+@struct.dataclass
+class Carry:
+    """What acting remembers between two slots; a leading axis for each axis of a batch."""
+
+    memory: PyTree  # the actor's own; of a GRU its state [..., H]
+    action_tm1: Array  # [...] int32, the action before; means nothing where `start`
+    start: Array  # [...] bool, whether an episode starts: forgets memory and action
 
 
 @struct.dataclass
@@ -97,22 +113,17 @@ class Stream:
     env_state: PyTree
     observation: PyTree
     final: Array  # bool, the episode is over: this slot only shows its last observation
-    action_tm1: Array  # int32
-    carry: Array  # [E, H] float32, history up to and including the slot before
+    carry: Carry
     episode: Episode  # so far
-
-    @property
-    def start(self) -> Array:
-        """Whether this slot is an episode's first, bool [E]."""
-        return self.episode.length == 0
 
 
 @struct.dataclass
-class Values:
-    """Action values along rows."""
+class Rollout:
+    """What T steps of E streams gave, in the order in which it happened."""
 
-    q: Array  # [T, B, A] Q(h, .)
-    u: Array | None  # [T, B, A] U(h, s, .) or U(s, .); None for an algorithm without U
+    slots: Transition  # [T, E, ...]
+    memory: PyTree  # [E, ...] the actor's, before the first slot
+    after: Inputs  # [E, ...] of the slot that comes next; bootstraps only
 
 
 @struct.dataclass
@@ -129,10 +140,7 @@ class TrainState:
 
     key: Array
     iteration: Array  # int32, equal for all seeds
-    params: Params
-    target_params: Params
-    opt_state: PyTree
-    buffer: PyTree  # BufferState
+    agent: PyTree  # the agent's own: parameters, optimiser, what it replays
     streams: Stream  # [E, ...]
     window: EpisodeWindow
     diagnostics: dict[str, Array]  # of the last update, float32 scalars

@@ -1,6 +1,8 @@
 """A finite POMDP as arrays, and the ones that are known by name."""
 
 import dataclasses
+import functools
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,15 @@ class POMDP:
     def num_observations(self) -> int:
         """O."""
         return self.observation.shape[2]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides how it plays, as hexadecimal digits."""
+        said = hashlib.sha256()
+        for array in (self.transition, self.observation, self.reward, self.start, self.terminal):
+            said.update(str(np.asarray(array).shape).encode())
+            said.update(np.ascontiguousarray(array).tobytes())
+        return said.hexdigest()
 
     def _set(self, field: str, array: np.ndarray) -> None:
         array.flags.writeable = False

@@ -10,28 +10,29 @@ import jax
 import tyro
 from jax.experimental.compilation_cache import compilation_cache
 
-import cli
-import presets
-import run
-from adqn_jax import ALGORITHMS
-from benchmarks.draw import draw_scaling
-from benchmarks.environments import steps_per_second
-from benchmarks.parts import measure_parts
-from benchmarks.precision import deviations
-from benchmarks.reference import compare
-from benchmarks.replay import replay_costs, with_small_buffer
-from benchmarks.setting import Setting
-from benchmarks.start import seconds_to_progress
-from benchmarks.train import Throughput, measure
-from folder import versions
-from plot import check_ending
-from results import PAPER_ENVS
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
+from adqn_jax.results.figures import check_ending
+from adqn_jax.versions import made_with
+from support import paper, presets
+from support.benchmarks.draw import draw_scaling
+from support.benchmarks.environments import steps_per_second
+from support.benchmarks.parts import measure_parts
+from support.benchmarks.precision import deviations
+from support.benchmarks.reference import compare
+from support.benchmarks.replay import replay_costs, with_small_buffer
+from support.benchmarks.setting import Setting
+from support.benchmarks.start import seconds_to_progress
+from support.benchmarks.train import Throughput, measure
 
 JsonFile = Annotated[pathlib.Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 def envs(
-    names: tuple[str, ...] = PAPER_ENVS,
+    names: tuple[str, ...] = paper.ENVS,
     copies: tuple[int, ...] = (1, 16, 256, 4096),
     seconds: float = 0.5,
     json: JsonFile = None,
@@ -56,7 +57,7 @@ def envs(
 
 
 def replay(
-    names: tuple[str, ...] = PAPER_ENVS,
+    names: tuple[str, ...] = paper.ENVS,
     algo: str = "adqn-vr",
     preset: str = "fast",
     seconds: float = 2.0,
@@ -82,7 +83,7 @@ def replay(
 
 
 def precision(
-    names: tuple[str, ...] = PAPER_ENVS,
+    names: tuple[str, ...] = paper.ENVS,
     algo: str = "adqn-vr",
     preset: str = "paper",
     json: JsonFile = None,
@@ -107,8 +108,8 @@ def precision(
 
 
 def start(
-    names: tuple[str, ...] = PAPER_ENVS,
-    algos: tuple[str, ...] = tuple(ALGORITHMS),
+    names: tuple[str, ...] = paper.ENVS,
+    algos: tuple[str, ...] = paper.ALGORITHMS,
     preset: str = "fast",
     seeds: int = 20,
     json: JsonFile = None,
@@ -127,7 +128,6 @@ def start(
         results[name] = {}
         for algo in algos:
             words = ["--env", name, "--algo", algo, "--preset", preset, "--seeds", str(seeds)]
-            run.parse(words)
             seconds = seconds_to_progress(words)
             results[name][algo] = seconds
             print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
@@ -232,7 +232,7 @@ def reference(
 
 
 def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
-    path.write_text(json_format.dumps(results | {"made_with": versions()}, indent=2) + "\n")
+    path.write_text(json_format.dumps(results | {"made_with": made_with()}, indent=2) + "\n")
 
 
 def main() -> None:

@@ -11,38 +11,26 @@ corrected for the number of statements of its claim, and what follows. docs/figu
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import tyro
 from scipy import stats
 
-import cli
-import results
-from estimates import mean_difference
-from table import check_ending, write
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
+from adqn_jax.results import tables
+from adqn_jax.results.estimates import mean_difference
+from adqn_jax.results.load import load_all
+from support.paper import Statement, statements
 
 LEVEL = 0.05
 #: Share of greedy episodes that a seed must win, at the end, to have solved a task.
 SOLVED = 0.95
-
-Relation = Literal["solves", "does not solve", "ends above"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Statement:
-    """Something that the paper's figure shows."""
-
-    claim: str
-    env: str
-    algo: str
-    relation: Relation
-    other: str = ""  # algorithm, of `ends above`
-
-    def __str__(self) -> str:
-        """Return the sentence."""
-        return f"{self.algo} {self.relation} {self.other}".strip()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,23 +42,8 @@ class Tested:
     effect: float  # share of seeds that solve it; or difference of mean final performances
     low: float
     high: float
-    p: float  # of so much in its favour, were it by chance
-    p_opposite: float  # of so much against it
-
-
-def statements() -> Iterator[Statement]:
-    """List what is claimed."""
-    asymmetric, others = ("adqn", "adqn-vr"), ("dqn", "adqn-state", "adqn-state-vr")
-    for claim, env in (("a", "heavenhell-3"), ("b", "heavenhell-4")):
-        yield from (Statement(claim, env, algo, "solves") for algo in asymmetric)
-        yield from (Statement(claim, env, algo, "does not solve") for algo in others)
-    for claim, env in (("c", "carflag"), ("d", "cleaner")):
-        for algo in asymmetric:
-            yield from (Statement(claim, env, algo, "ends above", other) for other in others)
-    rooms = "memory-four-rooms-7x7"
-    for algo, other in (("adqn-vr", "adqn"), ("adqn", "dqn"), ("adqn-state", "dqn")):
-        yield Statement("e", rooms, algo, "ends above", other)
-    yield from (Statement("e", rooms, algo, "does not solve") for algo in (*asymmetric, *others))
+    p: float  # how probably chance alone gives as much in its favour
+    p_opposite: float  # the same, against it
 
 
 def assess(
@@ -154,18 +127,18 @@ def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str,
     A seed that failed has not won; it has no return, and is left out of the comparison of returns.
     """
     found: dict[str, dict[str, np.ndarray]] = {}
-    for run in results.load_all(folders, metric):
+    for run in load_all(folders, metric):
         final = run.final
         if metric == "eval_success":
             final = np.append(final, np.zeros(run.failed))
         if run.kind != "agent" or not final.size:
             continue
-        of_env = found.setdefault(run.env, {})
-        if run.algo in of_env:
+        by_algo = found.setdefault(run.env, {})
+        if run.algo in by_algo:
             raise ValueError(
                 f"name one run of {run.algo} on {run.env}, not several; {run.folder} is one"
             )
-        of_env[run.algo] = final
+        by_algo[run.algo] = final
     return found
 
 
@@ -191,7 +164,7 @@ def claims(
       metric: what `ends above` compares; behaviour_return is the paper's measure.
       to: the table to write, .csv or .md.
     """
-    check_ending(to)
+    tables.check_ending(to)
     rows = table(runs, metric)
     if not rows:
         raise ValueError("none of the paper's claims is about these runs")
@@ -201,7 +174,7 @@ def claims(
             f"({row['claim']}) {row['env']:>21}  {row['statement']:<34} {row['verdict']:<9}", end=""
         )
         print(f"  {row['effect']:7.3f} {interval}  p {row['p']:.2g}, seeds {row['seeds']}")
-    write(to, rows)
+    tables.write(to, rows)
     print(f"wrote {to}")
 
 

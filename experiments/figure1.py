@@ -11,15 +11,17 @@ import pathlib
 import subprocess
 import sys
 
-import cli
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
 import envs
-import plot
-import results
-import run
-import session
-from adqn_jax import ALGORITHMS, Config
-from adqn_jax.plan import make_plan
-from interrupts import Interrupts, StopError
+from adqn_jax import Config, make_trainer
+from adqn_jax.results import figures, load
+from adqn_jax.results.experiment import CONFIG, Experiment
+from adqn_jax.runs.interrupts import Interrupts, StopError
+from support import options, paper
 
 _RUN = pathlib.Path(__file__).with_name("run.py")
 _FEWEST_ENVS = 4
@@ -31,9 +33,9 @@ _MOST_EVALUATED = 8
 class Args:
     """Which part of the grid, and how much of it."""
 
-    envs: tuple[str, ...] = results.PAPER_ENVS
+    envs: tuple[str, ...] = paper.ENVS
     """Environments, a panel each; any that run.py knows."""
-    algos: tuple[str, ...] = tuple(ALGORITHMS)
+    algos: tuple[str, ...] = paper.ALGORITHMS
     """Algorithms, a curve each."""
     preset: str = "fast"
     """Settings: fast or paper."""
@@ -62,23 +64,13 @@ class Pair:
     """One run of the grid."""
 
     words: list[str]  # after run.py
-    args: run.Args  # what they say
-    config: Config
-
-    @property
-    def folder(self) -> pathlib.Path:
-        """Where its results are."""
-        return run.folder_of(self.args)
+    folder: pathlib.Path  # where its results are
+    experiment: Experiment  # what the words say
+    total_timesteps: int
 
     def is_done(self) -> bool:
         """Whether the folder holds this very run, and the run its last log point."""
-        args = self.args
-        needed = session.record(
-            self.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds,
-            seed=args.seed,
-        )  # fmt: skip
-        plan = make_plan(self.config, envs.make(args.env)[1])
-        return results.is_done(self.folder, needed, plan.total_timesteps)
+        return load.is_done(self.folder, self.experiment, self.total_timesteps)
 
     def train(self) -> bool:
         """Train in a process of its own, whose memory and failures stay there; returns success.
@@ -86,7 +78,7 @@ class Pair:
         Raises:
           StopError: when interrupted, as soon as that process has saved all.
         """
-        resume = ["--resume"] if (self.folder / "config.json").is_file() else []
+        resume = ["--resume"] if (self.folder / CONFIG).is_file() else []
         with Interrupts(math.inf) as interrupts:
             process = subprocess.Popen([sys.executable, str(_RUN), *self.words, *resume])
             while (code := _wait(process)) is None and not interrupts.stop:
@@ -134,13 +126,9 @@ def shorten(config: Config, fraction: float, longest: int) -> Config:
     log_every = min(log_every, (total - warmup) // 2)  # two log points make a curve
     buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
     epsilon_timesteps = math.ceil(fraction * config.hyper.epsilon_timesteps)
-    return dataclasses.replace(
-        config,
-        hyper=dataclasses.replace(config.hyper, epsilon_timesteps=float(epsilon_timesteps)),
-        train=dataclasses.replace(
-            train, total_timesteps=total, warmup_timesteps=warmup, num_envs=num_envs,
-            log_every=log_every, buffer_timesteps=buffer,
-        ),
+    return config.replace(
+        epsilon_timesteps=float(epsilon_timesteps), total_timesteps=total, warmup_timesteps=warmup,
+        num_envs=num_envs, log_every=log_every, buffer_timesteps=buffer,
     )  # fmt: skip
 
 
@@ -158,9 +146,9 @@ def grid(args: Args) -> list[Pair]:
         variants.append(("dqn", f"{name}-memoryless", ["--history", "none"]))
         variants.append(("dqn", f"{name}-state", ["--observe", "state"]))
     return [
-        _pair(args, ["--env", env, "--algo", algo, "--name", of_run, *further])
+        _pair(args, ["--env", env, "--algo", algo, "--name", run_name, *further])
         for env in args.envs
-        for algo, of_run, further in variants
+        for algo, run_name, further in variants
     ]
 
 
@@ -168,16 +156,16 @@ def _pair(args: Args, words: list[str]) -> Pair:
     """Say in run.py's words what is to be trained, and shorten it."""
     words = [*words, "--preset", args.preset, "--seeds", str(args.seeds), "--seed", str(args.seed)]
     words += ["--out", str(args.out)]
-    whole = run.config_of(run.parse(words))
-    params = envs.make(run.parse(words).env)[1]
-    short = shorten(whole, args.fraction, int(params.max_steps_in_episode))
-    for before, after in ((whole.hyper, short.hyper), (whole.train, short.train)):
-        for field in dataclasses.fields(before):
-            if getattr(after, field.name) != getattr(before, field.name):
-                words += run.option(field.name, getattr(after, field.name))
-    parsed = run.parse(words)
-    make_plan(run.config_of(parsed), params)
-    return Pair(words, parsed, run.config_of(parsed))
+    parsed = options.parse(words)
+    env, env_params = envs.make(parsed.env, parsed.observe)
+    config = shorten(parsed.config, args.fraction, int(env_params.max_steps_in_episode))
+    parsed = dataclasses.replace(parsed, config=config)
+    plan = make_trainer(config, env, env_params).plan
+    experiment = options.experiment(parsed, env)
+    return Pair(
+        [*options.words(parsed), "--name", str(parsed.name), "--out", str(args.out)],
+        options.folder(parsed), experiment, plan.total_timesteps,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -186,13 +174,13 @@ def main() -> None:
     pairs, failed = grid(args), []
     for number, pair in enumerate(pairs, 1):
         done = pair.is_done()
-        what = f"{pair.args.env}, {pair.args.algo}, {pair.folder.name}"
+        what = f"{pair.experiment.env}, {pair.experiment.config.algorithm}, {pair.folder.name}"
         print(f"[{number}/{len(pairs)}] {what}{': finished before' * done}", flush=True)
         if not done and not pair.train():
             failed.append(what)
-    finished = [results.load(pair.folder, args.metric) for pair in pairs if pair.is_done()]
+    finished = [load.load(pair.folder, args.metric) for pair in pairs if pair.is_done()]
     if finished:
-        plot.draw(finished, args.to, metric=args.metric)
+        figures.draw(finished, args.to, metric=args.metric, first=paper.ENVS)
         print(f"wrote {args.to}, {len(finished)} of {len(pairs)} runs")
     if failed:
         print(f"error: {len(failed)} runs failed: {'; '.join(failed)}", file=sys.stderr)

@@ -11,12 +11,16 @@ import sys
 import numpy as np
 from PIL import Image
 
-import cli
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
 import envs
-from drawing import picture_of
-from episode import setting
-from folder import file_name
-from scene import film, make_scene, strip
+from adqn_jax.results.experiment import file_name
+from envs.pictures import picture_of
+from support import players
+from support.scene import film, make_scene, strip
 
 _GIF_COLOURS = 64
 
@@ -81,7 +85,7 @@ def render(
         )
     if env is not None:
         picture_of(*envs.make(env))
-    who = setting(env, policy)
+    who = players.find(env, policy)
     scene = make_scene(who.env, who.env_params, who.policy, seed, epsilon or 0.0)
     shown = _shown(steps, frames, scene.recording.length)
     png, film_gif = io.BytesIO(), gif(film(scene), fps)

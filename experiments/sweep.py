@@ -15,22 +15,24 @@ import math
 import pathlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import cli
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
 import envs
-import results
-import run
-import selection
-import session
-from adqn_jax.plan import make_plan
-from folder import Claim, claim, file_name
-from grid import Candidate, candidates
-from interrupts import Interrupts, StopError
-from memory import TooLargeError
-from outcome import Writing
-from records import write
+from adqn_jax import SeedRunner, runs
+from adqn_jax.results import experiment, load, metrics, ranking
+from adqn_jax.results.experiment import file_name
+from adqn_jax.runs.attempts import Attempts
+from adqn_jax.runs.folder import Claim, claim
+from adqn_jax.runs.interrupts import Interrupts, StopError
+from adqn_jax.runs.memory import TooLargeError
+from support import options
+from support.grid import Candidate, candidates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +56,11 @@ class Args:
 class Sweep:
     """A sweep in progress."""
 
-    args: run.Args  # that all points share
+    args: options.Args  # that all points share
     points: Sequence[Candidate]  # those of one program side by side
     claimed: Claim
     interrupts: Interrupts
+    make_runner: Callable[..., SeedRunner]
 
     def train(self, first: int, last: int) -> None:
         """Train a range of points of one program, in parts where they do not fit together."""
@@ -79,18 +82,15 @@ class Sweep:
 
     def _train_together(self, group: Sequence[Candidate], part: pathlib.Path) -> int:
         """Train points side by side, if they fit; return how many do."""
-        shared, args = group[0], self.args
+        points = [runs.Point(p.experiment, self.folder_of(p)) for p in group]
+        runner = self.make_runner(points, *envs.make(group[0].args.env, group[0].args.observe))
         try:
-            session.train(
-                shared.config, env_name=shared.args.env, observe=shared.args.observe,
-                num_seeds=args.seeds, seed=args.seed, folder=part, overwrite=args.overwrite,
-                resume=args.resume and part.joinpath("config.json").exists(),
-                checkpoint_minutes=args.checkpoint_minutes, interrupts=self.interrupts,
-                points=[session.Point(p.config.hyper, self.folder_of(p)) for p in group],
-                before=lambda: self._begin(part.name),
-            )  # fmt: skip
+            with runs.prepare(points, runner, self._options(part)) as run:
+                if not self.claimed.begun:  # with its first part, once nothing can be refused
+                    self.claimed.begin(part.name)
+                run()
         except TooLargeError as error:
-            most = min(error.most_seeds // args.seeds, len(group) - 1)
+            most = min(error.most_seeds // self.args.seeds, len(group) - 1)
             if most < 1 and self.claimed.begun:
                 raise StopError(1, f"{error}; the points before are finished") from error
             if most < 1:
@@ -98,10 +98,14 @@ class Sweep:
             return most
         return len(group)
 
-    def _begin(self, part: str) -> None:
-        """Begin the sweep, when its first part does."""
-        if not self.claimed.begun:
-            self.claimed.begin(part)
+    def _options(self, part: pathlib.Path) -> runs.Options:
+        return runs.Options(
+            folder=part,
+            overwrite=self.args.overwrite,
+            resume=self.args.resume and (part / experiment.CONFIG).exists(),
+            checkpoint_minutes=self.args.checkpoint_minutes,
+            interrupts=self.interrupts,
+        )
 
     def folder_of(self, point: Candidate) -> pathlib.Path:
         """Return the folder of a point's results."""
@@ -109,17 +113,7 @@ class Sweep:
 
     def is_done(self, point: Candidate) -> bool:
         """Whether a point needs no more training."""
-        env_params = envs.make(point.args.env, point.args.observe)[1]
-        total = make_plan(point.config, env_params).total_timesteps
-        return results.is_done(self.folder_of(point), record(point), total)
-
-
-def record(point: Candidate) -> dict[str, Any]:
-    """Return what decides a point's numbers."""
-    args = point.args
-    return session.record(
-        point.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds, seed=args.seed
-    )
+        return load.is_done(self.folder_of(point), point.experiment, point.total_timesteps)
 
 
 def parts(first: int, last: int, most: int) -> list[tuple[int, int]]:
@@ -137,56 +131,52 @@ def by_program(points: Sequence[Candidate]) -> list[list[Candidate]]:
     return list(programs.values())
 
 
-def table(points: Sequence[Candidate], loaded: Sequence[results.Result]) -> list[dict[str, Any]]:
+def table(points: Sequence[Candidate], loaded: Sequence[load.Result]) -> list[dict[str, Any]]:
     """Return a row for each point and seed; of a seed that failed, the numbers are left out."""
     rows = []
     for point, result in zip(points, loaded, strict=True):
-        of_seed = dict(
-            zip(result.seeds, zip(result.final, result.stability, strict=True), strict=True)
-        )
+        pairs = zip(result.final, result.stability, strict=True)
+        found = dict(zip(result.seeds, pairs, strict=True))
         named = {name.replace("-", "_"): value for name, value in point.values.items()}
         for seed in range(point.args.seeds):
-            final, stability = of_seed.get(seed, ("", ""))
+            final, stability = found.get(seed, ("", ""))
             row = {"env": point.args.env, "algo": point.args.algo} | named | {"seed": seed}
             row |= {"final_performance": final, "stability": stability}
-            rows.append(row | {"failed": int(seed not in of_seed)})
+            rows.append(row | {"failed": int(seed not in found)})
     return rows
 
 
-def report(points: Sequence[Candidate], loaded: Sequence[results.Result], metric: str) -> None:
-    """Print the points of each environment and algorithm in the order of selection."""
+def report(points: Sequence[Candidate], loaded: Sequence[load.Result], metric: str) -> None:
+    """Print the points of each environment and algorithm in the order of ranking."""
     choices: dict[tuple[str, str], list[int]] = {}
     for i, point in enumerate(points):
         choices.setdefault((point.args.env, point.args.algo), []).append(i)
     for (env, algo), among in choices.items():
         print(f"\n{env}, {algo}: final {metric} +- standard error, stability")
-        order = [among[at] for at in selection.rank([loaded[i] for i in among])]
+        order = [among[at] for at in ranking.rank([loaded[i] for i in among])]
         for place, i in enumerate(order, 1):
-            final, stability = loaded[i].final, selection.mean(loaded[i].stability)
-            value = f"{selection.mean(final):.3f} +- {selection.error(final):.3f}"
+            final, stability = loaded[i].final, ranking.mean(loaded[i].stability)
+            value = f"{ranking.mean(final):.3f} +- {ranking.error(final):.3f}"
             failed = f"  ({loaded[i].failed} seeds failed)" if loaded[i].failed else ""
             print(f"{place:>4}  {value}  {stability:.3f}  {points[i].label}{failed}")
-        print(f"best: python experiments/run.py {shlex.join(run.words(points[order[0]].args))}")
+        print(f"best: python experiments/run.py {shlex.join(options.words(points[order[0]].args))}")
 
 
-def dry_run(programs: Sequence[Sequence[Candidate]]) -> None:
+def dry_run(programs: Sequence[Sequence[Candidate]], make_runner: Callable[..., Any]) -> None:
     """Say what each program would need, all of its points side by side."""
     for group in programs:
-        shared, args = group[0], group[0].args
+        args = group[0].args
         print(*("", *(point.label for point in group)), sep="\n")
-        session.train(
-            shared.config, env_name=args.env, observe=args.observe, num_seeds=args.seeds,
-            seed=args.seed, folder=args.out, dry_run=True,
-            points=[session.Point(p.config.hyper, args.out / p.label) for p in group],
-        )  # fmt: skip
+        points = [runs.Point(p.experiment, args.out / p.label) for p in group]
+        runs.describe(points, make_runner(points, *envs.make(args.env, args.observe)))
 
 
-def main() -> None:
-    """Train the points that are not finished, and compare all."""
+def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
+    """Train the points that are not finished, and compare all; `make_runner` trains."""
     settings, words = cli.parse(
         Args, args=sys.argv[1:], description=__doc__, return_unknown_args=True
     )
-    args = run.parse(words)
+    args = options.parse(words)
     if args.log:
         raise ValueError(
             "--log takes single runs: a sweep's metrics are in its points' metrics.csv"
@@ -195,20 +185,20 @@ def main() -> None:
     points = [point for program in programs for point in program]
     print(f"{len(points)} points x {args.seeds} seeds, programs: {len(programs)}", flush=True)
     if args.dry_run:
-        dry_run(programs)
+        dry_run(programs, make_runner)
         return
     folder = args.out / (args.name or "sweep")
-    of_points = {file_name(point.label): record(point) for point in points}
-    what = {"points": of_points, "order": list(of_points)}
+    what = experiment.as_json({file_name(point.label): point.experiment for point in points})
     with claim(folder, what, overwrite=args.overwrite, resume=args.resume) as held:
-        sweep, first = Sweep(args, points, held, Interrupts(args.timeout)), 0
+        sweep = Sweep(args, points, held, Interrupts(args.timeout), make_runner)
+        first = 0
         for program in programs:
             sweep.train(first, first + len(program) - 1)
             first += len(program)
-        loaded = [results.load(sweep.folder_of(point), settings.metric) for point in points]
-        writing = Writing()
-        writing.attempt("sweep.csv", lambda: write(folder / "sweep.csv", table(points, loaded)))
-        writing.check()
+        loaded = [load.load(sweep.folder_of(point), settings.metric) for point in points]
+        attempts, rows = Attempts(), table(points, loaded)
+        attempts.attempt("sweep.csv", lambda: metrics.write(folder / "sweep.csv", rows))
+        attempts.check()
     report(points, loaded, settings.metric)
     print(f"wrote {folder / 'sweep.csv'}")
 

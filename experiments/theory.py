@@ -4,18 +4,20 @@ Prints a table (statement, what was checked, error) and writes table.csv, conver
 a small trained Heaven-Hell, training.png and training.csv. docs/theory.md explains.
 """
 
-import csv
 import dataclasses
 import pathlib
 import time
+from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
-import cli
-import exactness
-import presets
-import theorems
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
+from adqn_jax.results import metrics
 from adqn_jax.tabular import (
     Learned,
     action_value_iteration,
@@ -25,9 +27,7 @@ from adqn_jax.tabular import (
     supported,
 )
 from envs.pomdp import heavenhell
-
-matplotlib.use("Agg")  # no display is needed
-from matplotlib import pyplot
+from support import exact, presets, theorems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +86,13 @@ def trained(args: Args) -> list[theorems.Check]:
     config = presets.preset("fast", "heavenhell-3", "adqn-vr")
     train = dataclasses.replace(config.train, total_timesteps=args.timesteps, log_every=8_000)
     config = dataclasses.replace(config, train=train)
-    rows = exactness.follow_training(config, name, num_seeds=args.training_seeds, seed=0)
-    with (args.out / "training.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["seed", *rows[0]])
-        for row in rows:
-            for seed in range(args.training_seeds):
-                at_seed = {k: v if np.ndim(v) == 0 else v[seed] for k, v in row.items()}
-                writer.writerow([seed, *(f"{v:.6g}" for v in at_seed.values())])
+    rows = exact.follow_training(config, name, num_seeds=args.training_seeds, seed=0)
+    table = [
+        {"seed": seed} | {k: f"{v if np.ndim(v) == 0 else v[seed]:.6g}" for k, v in row.items()}
+        for row in rows
+        for seed in range(args.training_seeds)
+    ]
+    metrics.write(args.out / "training.csv", table)
     draw_training(rows, name, args.out / "training.png")
     shown = {
         "q_error": "mean |Q - Q*|, greedy histories",
@@ -114,17 +113,18 @@ def write_table(checks: list[theorems.Check], path: pathlib.Path) -> None:
         bound = "reported" if check.bound is None else f"{check.bound:g}"
         verdict = "" if check.holds else "  DOES NOT HOLD"
         print(f"{check.statement:<16} {check.checked:<70} {check.error:9.2g}  {bound}{verdict}")
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["statement", "checked", "error", "bound"])
-        for check in checks:
-            row = [check.statement, check.checked, f"{check.error:.3g}"]
-            writer.writerow([*row, "" if check.bound is None else check.bound])
+    rows: list[dict[str, Any]] = [
+        {"statement": check.statement, "checked": check.checked, "error": f"{check.error:.3g}"}
+        | {"bound": "" if check.bound is None else check.bound}
+        for check in checks
+    ]
+    metrics.write(path, rows)
 
 
 def draw_convergence(curves: dict[str, tuple[Learned, np.ndarray]], path: pathlib.Path) -> None:
     """Draw API and AAVI on Tiger, and AQL on a random POMDP."""
-    figure, (exact, sampled) = pyplot.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    computed, sampled = figure.subplots(1, 2)
     model = heavenhell(3)
     graph = belief_graph(model)
     optimum = optimal_values(model, graph).q
@@ -140,19 +140,18 @@ def draw_convergence(curves: dict[str, tuple[Learned, np.ndarray]], path: pathli
         ),
     ):
         errors = np.abs(solution.q_iterates - optimum).max((1, 2))
-        exact.loglog(counts[: len(errors)], np.maximum(errors, 1e-10), style, label=name)
+        computed.loglog(counts[: len(errors)], np.maximum(errors, 1e-10), style, label=name)
     bound = errors[0] * model.discount ** (counts - 1)
-    exact.loglog(counts, bound, "k:", lw=1, label="γ^k ‖Q_0 - Q*‖")
-    exact.set(xlabel="k + 1", ylabel="‖Q_k - Q*‖", title="heavenhell-3, γ = 0.99, no horizon")
+    computed.loglog(counts, bound, "k:", lw=1, label="γ^k ‖Q_0 - Q*‖")
+    computed.set(xlabel="k + 1", ylabel="‖Q_k - Q*‖", title="heavenhell-3, γ = 0.99, no horizon")
     for name, (learned, seeds) in curves.items():
         lines = sampled.loglog(learned.episodes, np.median(seeds, axis=0), label=f"AQL {name}")
         sampled.loglog(learned.episodes, seeds.T, color=lines[0].get_color(), alpha=0.2, lw=0.8)
     sampled.set(xlabel="episodes", ylabel="‖Q - Q*‖", title="random POMDP, horizon 3")
-    for axes in (exact, sampled):
+    for axes in (computed, sampled):
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def draw_training(rows: list[dict[str, np.ndarray]], name: str, path: pathlib.Path) -> None:
@@ -163,7 +162,8 @@ def draw_training(rows: list[dict[str, np.ndarray]], name: str, path: pathlib.Pa
         "gap": "|Q - E U|",
         "regret": "V* - Q*(h, argmax Q)",
     }
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
     timesteps = [row["timesteps"] for row in rows]
     for field, label in labels.items():
         values = np.array([row[field] for row in rows])  # [K, seeds]
@@ -175,7 +175,6 @@ def draw_training(rows: list[dict[str, np.ndarray]], name: str, path: pathlib.Pa
     axes.legend(fontsize="small", ncols=2, loc="upper right")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

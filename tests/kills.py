@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from adqn_jax.checkpoint import Checkpoints
+from adqn_jax.runs.checkpoint import Checkpoints
 from runs import files_of, rows_of
 
 ROOT = pathlib.Path(__file__).parents[1]

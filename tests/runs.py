@@ -1,4 +1,4 @@
-"""Short runs of run.py in this process, compiled once for all of them."""
+"""Short runs of commands in this process, compiled once for all of them; and made-up ones."""
 
 import contextlib
 import copy
@@ -7,19 +7,22 @@ import dataclasses
 import functools
 import io
 import pathlib
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
 import jax
 
-import cli
 import envs
 import run
-import session
-from adqn_jax import Config, SeedRunner, Trainer, make_trainer
+from adqn_jax import Config, SeedRunner, runs
+from adqn_jax.results import experiment, metrics
+from adqn_jax.results.experiment import Experiment
+from support import cli, options
 
+ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3  # on two devices: one place is left over
 CHUNKS = 12
 WORDS = (
@@ -60,31 +63,65 @@ def call(main: Callable[[], None], *words: str) -> Ended:
     return Ended(int(code), out.getvalue(), err.getvalue())
 
 
+def script(name: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of experiments/ as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "experiments" / name), *words],
+        cwd=cwd, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 def train(*words: str, hooks: Hooks | None = None) -> Ended:
     """Run the short run, with further words, below the current folder."""
-    with mock.patch.object(session, "SeedRunner", functools.partial(_runner, hooks or {})):
-        return call(run.main, *WORDS, *words)
+
+    def main() -> None:
+        args = options.parse([*WORDS, *words])
+        run.train(args, functools.partial(_runner, hooks or {}))
+
+    return call(main)
 
 
 @functools.cache
 def compiled() -> SeedRunner:
     """Compile the short run."""
-    args = run.parse(list(WORDS))
-    config = Config(args.algo, args.hyper, args.network, args.loss, args.train)
-    runner = SeedRunner(make_trainer(config, *envs.make(args.env)), SEEDS, args.hyper)
+    args = options.parse(WORDS)
+    env, env_params = envs.make(args.env)
+    point = runs.Point(options.experiment(args, env), pathlib.Path())
+    runner = runs.make_runner([point], env, env_params)
     jax.config.update("jax_disable_most_optimizations", True)  # it runs for moments only
     runner.compile()
     jax.config.update("jax_disable_most_optimizations", False)
     return runner
 
 
-def _runner(hooks: Hooks, trainer: Trainer, *_: Any) -> SeedRunner:
+def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner:
     runner = copy.copy(compiled())
-    runner.trainer = trainer  # it may be one for more timesteps
-    vars(runner)["compile"] = lambda: None
+    runner.trainer = runs.make_runner(points, *env).trainer  # it may be for more timesteps
+    return hooked(runner, hooks)
+
+
+def hooked(runner: SeedRunner, hooks: Hooks) -> SeedRunner:
+    """Let hooks stand before a compiled runner's methods; it is not compiled again."""
+    methods = {"compile": lambda: None} | {n: getattr(runner, n) for n in hooks if n != "compile"}
     for name, hook in hooks.items():
-        vars(runner)[name] = functools.partial(hook, getattr(runner, name))
+        methods[name] = functools.partial(hook, methods[name])
+    vars(runner).update(methods)
     return runner
+
+
+def write_run(
+    folder: pathlib.Path, rows: Sequence[dict[str, Any]], observe: str = "observation",
+    history: str = "gru",
+) -> pathlib.Path:  # fmt: skip
+    """Write a run of <env>/<algo>/<name> with these rows, as run.py would."""
+    folder.mkdir(parents=True)
+    env, algo = folder.parts[-3:-1]
+    seeds = len({row["seed"] for row in rows})
+    config = Config(algo).replace(history=history)
+    made_up = Experiment(env, {}, observe, seeds, 0, config)
+    experiment.write(folder, made_up.to_json())
+    metrics.write(folder / "metrics.csv", rows)
+    return folder
 
 
 def after(calls: int, act: Callable[[], None]) -> Callable[..., Any]:

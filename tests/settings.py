@@ -1,12 +1,12 @@
 """Small configurations, quick to compile and to train."""
 
-import dataclasses
 from typing import Any
 
 from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+from adqn_jax.types import Rows
 
-PARTS = {
-    "hyper": Hyperparameters(
+SMALL = Config(
+    hyper=Hyperparameters(
         learning_rate=5e-3,
         adam_eps=1e-8,
         discount=0.5,
@@ -14,9 +14,9 @@ PARTS = {
         target_tau=0.1,
         target_period=32,
     ),
-    "network": NetworkConfig(embedding_size=8, history_size=16, head_sizes=(16,)),
-    "loss": LossConfig(),
-    "train": TrainConfig(
+    network=NetworkConfig(embedding_size=8, history_size=16, head_sizes=(16,)),
+    loss=LossConfig(),
+    train=TrainConfig(
         total_timesteps=600,
         warmup_timesteps=100,
         buffer_timesteps=800,
@@ -28,16 +28,16 @@ PARTS = {
         log_every=250,
         eval_episodes=8,
     ),
-}
+)
 
 
 def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:
     """Return a small configuration; each change goes to the part that has a field of that name."""
-    parts = {
-        name: dataclasses.replace(
-            part,
-            **{k: v for k, v in changes.items() if k in {f.name for f in dataclasses.fields(part)}},
-        )
-        for name, part in PARTS.items()
-    }
-    return Config(algorithm=algorithm, **parts)
+    return Config(algorithm, **SMALL.replace(**changes).parts)
+
+
+def drawn_rows(trainer: Any, state: Any, key: Any) -> Rows:
+    """Draw rows from a value-based agent's replay."""
+    agent = trainer.agent
+    rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, key))
+    return rows

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import claims
-import diagnose
 import envs
-import results
-import table
 from adqn_jax import ALGORITHMS, make_policy, make_train, make_trainer, save_policy
-from hidden import Secret
-from records import Records
+from adqn_jax.results import tables
+from adqn_jax.results.load import load
+from adqn_jax.runs.records import Records
+from envs.secrets import Secret
 from settings import small
+from support import measures, paper, presets
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -80,7 +80,7 @@ def test_acting_with_a_policy(tmp_path: pathlib.Path, monkeypatch: pytest.Monkey
     env, params = envs.make("carflag")
     config = small(row_length=0, buffer_timesteps=2000, warmup_timesteps=700)
     trainer = make_trainer(config, env, params)
-    rows = jax.eval_shape(trainer.init, jax.random.key(0)).params
+    rows = jax.eval_shape(trainer.init, jax.random.key(0)).agent.params
     policy = make_policy(config, env, params, jax.tree.map(lambda x: np.zeros(x.shape), rows), {})
     path = pathlib.Path("runs/carflag/adqn-vr/default/policy/seed-000.npz")
     path.parent.mkdir(parents=True)
@@ -167,7 +167,7 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
         shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
         records = Records([tmp_path], 2)
         records.add({name: np.zeros(2, x.dtype) for name, x in shapes.items()}, 0.0)
-        written |= set(records.rows[0])
+        written |= set(records.rows()[0])
     page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[0]
     documented = cells(page, "column")
     assert len(documented) == len(set(documented))
@@ -178,15 +178,16 @@ def test_every_measure_has_a_formula() -> None:
     """metrics.md lists what diagnose.py writes, and nothing else."""
     rng = np.random.default_rng(0)
     shape = (4, 3)
-    episodes = diagnose.Episodes(
+    episodes = measures.Episodes(
         states=rng.integers(0, 2, shape), observations=np.eye(3, dtype=int)[[1, 1, 1, 1]],
         action=np.zeros(shape, int), reward=np.ones(shape), valid=np.ones(shape, bool),
-        q=np.zeros((*shape, 2)), u=np.zeros((*shape, 2)), history=rng.normal(size=(*shape, 5)),
+        values={"Q(h,a)": np.zeros((*shape, 2)), "U(h,s,a)": np.zeros((*shape, 2))},
+        memory=rng.normal(size=(*shape, 5)),
     )  # fmt: skip
     secret = Secret(hidden=lambda state: state, told=lambda observation: observation == 1)
     page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[1]
-    assert set(cells(page, "measure")) == set(diagnose.measure(episodes, secret))
-    by_step = {"seed"} | set(diagnose.values_by_step(episodes, 0.9)[0])
+    assert set(cells(page, "measure")) == set(measures.measure(episodes, secret))
+    by_step = {"seed"} | set(measures.values_by_step(episodes, 0.9)[0])
     assert set(cells(page, "column")) == by_step
 
 
@@ -195,12 +196,18 @@ def test_tables_of_figure1(protocol: str) -> None:
     """What is written of final performance and of the claims is what the raw data say."""
     page = (DOCS / "figure1.md").read_text()
     folders = raw(protocol)
-    assert table.markdown(table.rows_of([results.load(folder) for folder in folders])) in page
-    lines = table.markdown(claims.table(folders, "eval_return")).splitlines()[2:]
+    rows = tables.summary([load(folder) for folder in folders], first=paper.ENVS)
+    assert tables.markdown(rows) in page
+    lines = tables.markdown(claims.table(folders, "eval_return")).splitlines()[2:]
     told = [_without_chance(line) for line in lines]
     written = [_without_chance(line) for line in re.findall(r"^\| [a-e] \|.*", page, re.MULTILINE)]
     at = 0 if protocol == "fast" else len(written) - len(told)
     assert written[at : at + len(told)] == told
+
+
+def test_the_presets_are_those_of_the_code() -> None:
+    """algorithms.md shows what the presets set."""
+    assert presets.table() in (DOCS / "algorithms.md").read_text()
 
 
 def _without_chance(line: str) -> list[str]:

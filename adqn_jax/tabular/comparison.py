@@ -6,11 +6,12 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from adqn_jax import rollout
+from adqn_jax import episode
+from adqn_jax.rollout import Interaction
 from adqn_jax.tabular.iteration import Solution
 from adqn_jax.tabular.types import Array, Histories
-from adqn_jax.trainer import Trainer
-from adqn_jax.types import PyTree, Rows, Stream, Transition
+from adqn_jax.types import PyTree, Rows
+from adqn_jax.value import ValueNetworks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,21 +31,23 @@ class Comparison:
 
 
 def make_comparison(
-    trainer: Trainer,
+    interaction: Interaction,
+    networks: ValueNetworks,
     histories: Histories,
     exact: Solution,
     *,
     streams: int = 64,
     epsilon: float = 0.0,
 ) -> Callable[[PyTree, jax.Array], Comparison]:
-    """Compile a comparison for a trainer's networks.
+    """Compile a comparison for networks in an environment.
 
     Each of `streams` environments is played for one time limit's steps; episodes follow one
     another.
 
     Args:
-      trainer: its environment must have the states and observations of the model that `histories`
-        and `exact` come from, and show its privileged state as the state's index.
+      interaction: its environment must have the states and observations of the model that
+        `histories` and `exact` come from, and show its privileged state as the state's index.
+      networks: Q and perhaps U.
       histories: the model's histories; a belief graph, or a tree no shorter than the time limit.
       exact: the model's optimum. It knows no time limit, so neither does the comparison.
       streams: environments played.
@@ -57,32 +60,21 @@ def make_comparison(
 
     @jax.jit
     def play(params: PyTree, key: jax.Array) -> Rows:
-        key_reset, key_steps = jax.random.split(key)
-        carry = trainer.networks.initial_carry(streams)
-        start = rollout.init_streams(key_reset, trainer.env, trainer.env_params, carry)
+        who = networks.actor(params, epsilon)
+        return episode.play(key, interaction, networks, who, streams).rows
 
-        def body(stream: Stream, key: jax.Array) -> tuple[Stream, Transition]:
-            stream, step = rollout.step_streams(
-                key, trainer.env, trainer.env_params, trainer.networks, params["q"], stream,
-                epsilon=epsilon, discount=1.0, to_slot=trainer.codec.encode,
-            )  # fmt: skip
-            return stream, step.slot
-
-        keys = jax.random.split(key_steps, trainer.plan.longest_episode)
-        return trainer.codec.decode(jax.lax.scan(body, start, keys)[1])
-
-    unroll = jax.jit(trainer.networks.unroll)
+    unroll = jax.jit(networks.unroll)
 
     def compare(params: PyTree, key: jax.Array) -> Comparison:
         rows = jax.device_get(play(params, key))
         history = locate(histories, rows)
-        values = jax.device_get(unroll(params, rows))
+        values = jax.device_get(unroll(params, rows.inputs))
         if values.u is None:
             expected = u = np.full(values.q.shape, np.nan)
         else:
             u, expected = values.u, np.zeros(values.q.shape)
             for state, weight in _possible_states(histories, history):
-                imagined = dataclasses.replace(rows, state=state)
+                imagined = dataclasses.replace(rows.inputs, state=state)
                 expected += weight[..., None] * jax.device_get(unroll(params, imagined)).u
         return _summarise(rows, history, exact, values.q, u, expected)
 
@@ -95,11 +87,12 @@ def locate(histories: Histories, rows: Rows) -> Array:
     Raises:
       ValueError: when an observation has probability 0 there.
     """
-    history = np.zeros(rows.start.shape, int)
+    inputs = rows.inputs
+    history = np.zeros(inputs.start.shape, int)
     for t in range(1, len(history)):  # slot 0 starts an episode
-        seen = np.where(rows.start[t], 0, rows.observation[t])  # nothing is seen at a start
-        followed = histories.successor[history[t - 1], rows.action_tm1[t], seen]
-        history[t] = np.where(rows.start[t], 0, followed)
+        seen = np.where(inputs.start[t], 0, inputs.observation[t])  # nothing is seen at a start
+        followed = histories.successor[history[t - 1], inputs.action_tm1[t], seen]
+        history[t] = np.where(inputs.start[t], 0, followed)
         if (history[t] == histories.count).any():
             raise ValueError("the environment showed what is impossible in the model")
     return history
@@ -119,7 +112,7 @@ def _possible_states(histories: Histories, history: Array) -> list[tuple[Array, 
 def _summarise(
     rows: Rows, history: Array, exact: Solution, q: Array, u: Array, expected: Array
 ) -> Comparison:
-    exact_q, exact_u = exact.q[history], exact.u[history, rows.state]  # [T, B, A]
+    exact_q, exact_u = exact.q[history], exact.u[history, rows.inputs.state]  # [T, B, A]
     chosen = np.take_along_axis(exact_q, q.argmax(-1)[..., None], axis=-1)[..., 0]
 
     def mean(x: Array) -> float:

@@ -23,11 +23,13 @@ from adqn_jax import (
     save_policy,
     spaces,
 )  # fmt: skip
+from adqn_jax.types import Inputs
 from settings import small
 
 NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
 NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
 KEY = jax.random.key(0)
+U_NAMES = {"adqn-vr": "U(h,s,a)", "adqn-state": "U(s,a)"}
 
 
 @functools.cache
@@ -38,7 +40,7 @@ def untrained(algorithm: str = "dqn", env: str = "heavenhell-1", **network: Any)
         config, train=dataclasses.replace(config.train, warmup_timesteps=68, num_envs=1)
     )
     trainer = make_trainer(config, *envs.make(env))
-    params = jax.jit(lambda key: trainer.init(key).params)(KEY)
+    params = jax.jit(lambda key: trainer.init(key).agent.params)(KEY)
     return make_policy(config, trainer.env, trainer.env_params, params, {"mine": 1})
 
 
@@ -72,10 +74,14 @@ def test_a_file_gives_back_the_policy(algorithm: str, env: str, tmp_path: pathli
     policy = untrained(algorithm, env)
     save_policy(tmp_path / "policy.npz", policy)
     loaded = load_policy(tmp_path / "policy.npz")
+    seen = (spaces.zeros(policy.observation_space), spaces.zeros(policy.state_space))
+    nothing = jnp.zeros((1, 1), jnp.int32)
+    inputs = Inputs(*jax.tree.map(lambda x: x[None, None], seen), nothing, nothing == 0)
     assert jax.tree.structure(loaded.params) == jax.tree.structure(policy.params)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, policy.params)
     assert (loaded.config, loaded.about) == (policy.config, {"mine": 1})
-    assert loaded.networks.privileged == policy.networks.privileged
+    names = [list(jax.eval_shape(p.networks.look, p.params, inputs)) for p in (loaded, policy)]
+    assert names[0] == names[1] == ["Q(h,a)", U_NAMES[algorithm]]
     assert [file.name for file in tmp_path.iterdir()] == ["policy.npz"]
 
 

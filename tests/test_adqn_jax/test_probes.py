@@ -9,8 +9,9 @@ import pytest
 
 import probes
 from adqn_jax import make_trainer
-from adqn_jax.types import Rows, Values
-from settings import small
+from adqn_jax.types import Rows
+from adqn_jax.value.networks import Values
+from settings import drawn_rows, small
 
 TOLERANCE = 0.06
 
@@ -24,8 +25,8 @@ def learned(env: Any, algorithm: str = "adqn-vr", **changes: Any) -> tuple[Rows,
         key_train, key_rows = jax.random.split(key)
         state = trainer.init(key_train)
         state = trainer.iterate(state, trainer.config.hyper, 500)
-        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, key_rows))
-        return rows, trainer.networks.unroll(state.params, rows)
+        rows = drawn_rows(trainer, state, key_rows)
+        return rows, trainer.agent.networks.unroll(state.agent.params, rows.inputs)
 
     return run(jax.random.key(0))
 
@@ -49,7 +50,7 @@ def test_constant_reward(algorithm: str) -> None:
 def test_two_steps(algorithm: str) -> None:
     """A reward one step ahead is discounted once, by bootstrapping."""
     rows, values = learned(probes.TwoSteps(), algorithm)
-    first = np.asarray(rows.start)
+    first = np.asarray(rows.inputs.start)
     close(values.q[first], 0.5)
     close(values.q[~first], 1.0)
 
@@ -66,7 +67,7 @@ def test_memory(algorithm: str) -> None:
     """What was seen two steps ago decides the value of an action now."""
     rows, values = learned(probes.Memory(), algorithm, learning_rate=1e-2)
     time = slot_times(rows)
-    seen = rows.state[time == 2]
+    seen = rows.inputs.state[time == 2]
     sign = jnp.where(jnp.arange(2) == seen[:, None], 1.0, -1.0)
     close(values.q[time == 2], sign)
     close(values.q[time == 1], 0.5)
@@ -78,7 +79,7 @@ def test_state_only(algorithm: str) -> None:
     """U reads the hidden bit; Q, which cannot, is its mean: Q(h,a) = E[U(h,s,a) | h]."""
     rows, values = learned(probes.StateOnly(), algorithm, learning_rate=2e-3)
     assert values.u is not None
-    close(values.u, 2.0 * rows.state[..., None] - 1.0)
+    close(values.u, 2.0 * rows.inputs.state[..., None] - 1.0)
     # Q follows a mean over random bits, with the noise of a constant step size.
     np.testing.assert_allclose(np.mean(values.q), 0.0, atol=0.2)
     assert np.abs(values.q).max() < 0.5
@@ -99,6 +100,6 @@ def test_truncation(time_limit: str, exact: list[float]) -> None:
 
 def slot_times(rows: Rows) -> np.ndarray:
     """Return the time of each slot within its episode, int [T, B]."""
-    start = np.asarray(rows.start)
+    start = np.asarray(rows.inputs.start)
     slots = np.arange(start.shape[0])[:, None]
     return slots - np.maximum.accumulate(np.where(start, slots, 0))

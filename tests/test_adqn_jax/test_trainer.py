@@ -12,7 +12,7 @@ import envs
 import probes
 from adqn_jax import SeedRunner, TrainState, make_train, make_trainer, seed_keys
 from adqn_jax.types import FINAL, TERMINATED, TRUNCATED
-from settings import small
+from settings import drawn_rows, small
 
 SEEDS = 4
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
@@ -52,8 +52,8 @@ def test_seeds_differ_in_everything(whole: tuple[TrainState, Any]) -> None:
     """Weights, streams, what was stored and what was learnt: no two seeds agree."""
     state, metrics = whole
     for leaves in (
-        [state.params["q"]["history"]["params"]["kernel_h"]],
-        [state.buffer.storage.action, state.buffer.storage.env_state.side],
+        [state.agent.params["q"]["history"]["params"]["kernel_h"]],
+        [state.agent.buffer.storage.action, state.agent.buffer.storage.env_state.side],
         [metrics["loss_q"], metrics["loss_u"]],
         [jax.random.key_data(state.key)],
     ):
@@ -90,7 +90,7 @@ def test_seed_alone_is_the_seed_among_others(whole: tuple[TrainState, Any]) -> N
     state, metrics = jax.jit(TRAIN)(jax.random.fold_in(jax.random.key(0), 2))
     assert_same_bits(state.key, whole[0].key[2])
     warm = make_trainer(CONFIG, ENV, ENV_PARAMS).plan.warmup_steps
-    ours, theirs = state.buffer.storage, whole[0].buffer.storage
+    ours, theirs = state.agent.buffer.storage, whole[0].agent.buffer.storage
     np.testing.assert_array_equal(ours.action[:warm], theirs.action[2, :warm])
     np.testing.assert_allclose(metrics["loss_q"][0], whole[1]["loss_q"][2, 0], rtol=1e-3)
 
@@ -98,7 +98,7 @@ def test_seed_alone_is_the_seed_among_others(whole: tuple[TrainState, Any]) -> N
 def test_timesteps_are_counted(whole: tuple[TrainState, Any]) -> None:
     """What is reported as simulated was written to the buffer."""
     state, metrics = whole
-    assert (metrics["timesteps"][:, -1] == state.buffer.count * CONFIG.train.num_envs).all()
+    assert (metrics["timesteps"][:, -1] == state.agent.buffer.count * CONFIG.train.num_envs).all()
     assert (np.diff(metrics["timesteps"]) > 0).all()
     assert (metrics["timesteps"][:, -1] >= CONFIG.train.total_timesteps).all()
 
@@ -110,19 +110,20 @@ def test_acting_equals_training_pass() -> None:
     @jax.jit
     def both(key: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
         state = trainer.init(key)
-        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, key))
+        rows = drawn_rows(trainer, state, key)
 
-        def act(carry: jax.Array, slot: Any) -> tuple[jax.Array, jax.Array]:
-            return trainer.networks.step(
-                state.params["q"], carry, slot.action_tm1, slot.observation, slot.start
-            )
+        networks = trainer.agent.networks
+        who = trainer.agent.policy(state.agent)
 
-        carry = trainer.networks.initial_carry(rows.start.shape[1])
-        stepped = jax.lax.scan(act, carry, rows)[1]
-        return stepped, trainer.networks.unroll(state.params, rows).q, rows
+        def act(memory: jax.Array, slot: Any) -> tuple[jax.Array, jax.Array]:
+            return networks.act(who, memory, slot, key)[1:]
+
+        memory = networks.memory(rows.inputs.start.shape[1])
+        stepped = jax.lax.scan(act, memory, rows.inputs)[1]
+        return stepped, trainer.agent.networks.unroll(state.agent.params, rows.inputs).q, rows
 
     stepped, unrolled, rows = both(jax.random.key(3))
-    assert rows.start[1:].any(), "the rows must hold more than one episode"
+    assert rows.inputs.start[1:].any(), "the rows must hold more than one episode"
     np.testing.assert_allclose(stepped, unrolled, atol=2e-6)
 
 
@@ -136,8 +137,8 @@ def test_stored_histories_are_those_acted_on() -> None:
     @jax.jit
     def run(key: jax.Array) -> Any:
         state = trainer.iterate(trainer.init(key), config.hyper, 120)
-        rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, key))
-        return rows, trainer.networks.unroll(state.params, rows).q
+        rows = drawn_rows(trainer, state, key)
+        return rows, trainer.agent.networks.unroll(state.agent.params, rows.inputs).q
 
     rows, q = run(jax.random.key(1))
     slots = np.asarray(rows.valid)
@@ -154,8 +155,8 @@ def test_both_ends_begin_anew(env: probes.Probe) -> None:
     """After a termination, and after a truncation and its final slot, an episode starts."""
     trainer = make_trainer(small("dqn"), env, env.default_params)
     state = jax.jit(trainer.init)(jax.random.key(0))
-    written = int(state.buffer.count)
-    slots = jax.tree.map(lambda x: np.asarray(x[:written]), state.buffer.storage)
+    written = int(state.agent.buffer.count)
+    slots = jax.tree.map(lambda x: np.asarray(x[:written]), state.agent.buffer.storage)
     over = TRUNCATED if not env.terminates else TERMINATED
     period = env.length + (not env.terminates)
     time = np.arange(written)[:, None] % period + np.zeros_like(slots.time)
@@ -164,8 +165,8 @@ def test_both_ends_begin_anew(env: probes.Probe) -> None:
     np.testing.assert_array_equal(slots.end == over, time == env.length - 1)
     np.testing.assert_array_equal(slots.end == FINAL, time == env.length)
     assert (slots.reward[slots.end == FINAL] == 0).all()
-    rows = trainer.codec.decode(state.buffer.storage)
-    np.testing.assert_array_equal(rows.start[:written], time == 0)
+    rows = trainer.agent.codec.decode(state.agent.buffer.storage)
+    np.testing.assert_array_equal(rows.inputs.start[:written], time == 0)
     np.testing.assert_array_equal(rows.valid[:written], time < env.length)
     if env.terminates:
         assert not rows.truncated.any()
@@ -178,8 +179,8 @@ def test_random_observations_are_stored() -> None:
     env = probes.Noisy()
     trainer = make_trainer(small("dqn"), env, env.default_params)
     state = jax.jit(trainer.init)(jax.random.key(0))
-    rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, jax.random.key(1)))
-    assert len(np.unique(rows.observation)) == 4
+    rows = drawn_rows(trainer, state, jax.random.key(1))
+    assert len(np.unique(rows.inputs.observation)) == 4
 
 
 def test_targets_are_copied_on_time() -> None:
@@ -191,15 +192,15 @@ def test_targets_are_copied_on_time() -> None:
     iterate = jax.jit(lambda state: trainer.iterate(state, config.hyper, 1))
     state = jax.jit(trainer.init)(jax.random.key(0))
     kernel = lambda params: np.asarray(params["q"]["history"]["params"]["kernel_h"])  # noqa: E731
-    expected = kernel(state.params)
+    expected = kernel(state.agent.params)
     copies = 0
     for _ in range(40):
         before = trainer.plan.timesteps(int(state.iteration)) // 100
         state = iterate(state)
         if trainer.plan.timesteps(int(state.iteration)) // 100 > before:
-            expected = kernel(state.params)
+            expected = kernel(state.agent.params)
             copies += 1
-        np.testing.assert_array_equal(kernel(state.target_params), expected)
+        np.testing.assert_array_equal(kernel(state.agent.target_params), expected)
     assert copies == 3
 
 
@@ -211,13 +212,13 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     axes = dataclasses.replace(axes, learning_rate=0)
     keys = jnp.stack([jax.random.key(5)] * 2)
     state, _ = jax.jit(jax.vmap(TRAIN, (0, axes)))(keys, hyper)
-    first = make_trainer(CONFIG, ENV, ENV_PARAMS).init(keys[0]).params
+    first = make_trainer(CONFIG, ENV, ENV_PARAMS).init(keys[0]).agent.params
     moved = jax.tree.map(
         lambda new, old: jnp.abs(new - old).max(),
-        state.params,
+        state.agent.params,
         jax.tree.map(lambda x: x[None], first),
     )
-    kernel = state.params["q"]["history"]["params"]["kernel_h"]
+    kernel = state.agent.params["q"]["history"]["params"]["kernel_h"]
     still = first["q"]["history"]["params"]["kernel_h"]
     assert np.abs(kernel[0] - still).max() > 1e-3
     np.testing.assert_allclose(kernel[1], still, atol=1e-6)
@@ -228,10 +229,10 @@ def test_no_nans_in_an_update() -> None:
     """An update runs with JAX's NaN trap set."""
     trainer = make_trainer(small("adqn"), ENV, ENV_PARAMS)
     state = jax.jit(trainer.init)(jax.random.key(0))
-    rows = trainer.codec.decode(trainer.buffer.sample(state.buffer, jax.random.key(1)))
+    rows, own = drawn_rows(trainer, state, jax.random.key(1)), state.agent
     with jax.debug_nans(True):
-        params, _, seen = jax.jit(trainer.update)(
-            trainer.config.hyper, state.params, state.target_params, state.opt_state, rows
+        params, _, seen = jax.jit(trainer.agent.learner.update)(
+            trainer.config.hyper, own.params, own.target_params, own.opt_state, rows
         )
     assert all(np.isfinite(value) for value in seen.values())
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), params))

@@ -14,6 +14,8 @@ import plot
 import render
 import run
 import sweep
+from adqn_jax import Config
+from adqn_jax.results.experiment import Experiment
 from runs import FOLDER, WORDS, call, files_of
 
 SCRIPTS = {
@@ -23,12 +25,21 @@ SCRIPTS = {
     "benchmark.py": benchmark.main,
     "sweep.py": sweep.main,
 }
-CARFLAG = {"env": "carflag", "algorithm": "dqn", "network": {}}
+CARFLAG = Experiment("carflag", {}, "observation", 1, 0, Config("dqn")).to_json()
 STRANGE = CARFLAG | {"algorithm": "sarsa"}
 
 
-def some_files() -> None:
-    """Write what is wrong in one way or another into the current folder."""
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder of files that are wrong in one way or another; nothing may change it."""
+    folder = tmp_path_factory.mktemp("wrong")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _write_wrong_files()
+    return folder
+
+
+def _write_wrong_files() -> None:
     pathlib.Path("file.txt").write_text("a file, where a folder is needed")
     pathlib.Path("maze.txt").write_text("###\n#.\n")
     pathlib.Path("letters.txt").write_text("#####\n#.x.#\n#####\n")
@@ -249,23 +260,17 @@ TABLE = [
 
 @pytest.mark.parametrize(("script", "words", "message"), TABLE)
 def test_bad_input(
-    script: str, words: str, message: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    script: str, words: str, message: str, wrong: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence on stderr, exit code 2, nothing changed."""
-    monkeypatch.chdir(tmp_path)
-    some_files()
-    before = files_of(tmp_path)
+    monkeypatch.chdir(wrong)
+    before = files_of(wrong)
     ended = call(SCRIPTS[script], *words.split())
     assert ended.code == 2, ended.err
     assert ended.err.startswith("error: ")
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1, ended.err
-    assert files_of(tmp_path) == before
-
-
-def test_the_table_is_long_enough() -> None:
-    """Sixty at least, none of them twice."""
-    assert len(set(TABLE)) == len(TABLE) >= 60
+    assert files_of(wrong) == before
 
 
 def test_an_error_of_ours_is_not_taken_for_bad_input() -> None:

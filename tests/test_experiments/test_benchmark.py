@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
-from test_run import call
 
-from adqn_jax.convolutions import Convolutions3x3
-from benchmarks.flops import count_flops
-from benchmarks.precision import with_rounded_products
+from adqn_jax.nn.convolutions import Convolutions3x3
+from runs import script
+from support.benchmarks.flops import count_flops
+from support.benchmarks.precision import with_rounded_products
 
 
 def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
     """Steps per second of every environment asked for, on the screen and as JSON."""
     words = ("envs", "--names", "carflag", "cleaner", "--copies", "2", "--seconds", "0.01")
-    done = call("benchmark.py", *words, "--json", "rates.json", cwd=tmp_path)
+    done = script("benchmark.py", *words, "--json", "rates.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rates = json.loads((tmp_path / "rates.json").read_text())["steps_per_second"]
     assert set(rates) == {"carflag", "cleaner"}
@@ -28,7 +28,7 @@ def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
 def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
     """Derived observations take fewer bytes; every time is positive."""
     words = ("replay", "--names", "heavenhell-1", "--seconds", "0.01")
-    done = call("benchmark.py", *words, "--json", "replay.json", cwd=tmp_path)
+    done = script("benchmark.py", *words, "--json", "replay.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     costs = json.loads((tmp_path / "replay.json").read_text())["replay"]["heavenhell-1"]
     assert costs["bytes_derived"] < costs["bytes_stored"]
@@ -42,10 +42,10 @@ def test_benchmark_measures_training(
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     words = ("train", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "train.json")
-    done = call("benchmark.py", *words, cwd=tmp_path)
+    done = script("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("cache/*"))
-    drawn = call("benchmark.py", "draw", "--json", "train.json", cwd=tmp_path)
+    drawn = script("benchmark.py", "draw", "--json", "train.json", cwd=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert matplotlib.image.imread(tmp_path / "scaling.png").std() > 0
     (result,) = json.loads((tmp_path / "train.json").read_text())["training"]
@@ -61,7 +61,7 @@ def test_benchmark_measures_parts(tmp_path: pathlib.Path) -> None:
     """The parts make up the whole, and three forward products those forward and backward."""
     words = ("parts", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "parts.json")
-    done = call("benchmark.py", *words, cwd=tmp_path)
+    done = script("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     parts = json.loads((tmp_path / "parts.json").read_text())["parts"]
     whole = parts.pop("all")
@@ -92,7 +92,7 @@ def test_flops_are_counted() -> None:
 def test_benchmark_measures_precision(tmp_path: pathlib.Path) -> None:
     """The fewer bits, the larger the deviations, none of them large."""
     words = ("precision", "--names", "heavenhell-1", "--preset", "fast", "--json", "precision.json")
-    done = call("benchmark.py", *words, cwd=tmp_path)
+    done = script("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "precision.json").read_text())["relative_deviation"]
     coarse, fine = (found["heavenhell-1"][k] for k in ("bfloat16", "tensorfloat32"))

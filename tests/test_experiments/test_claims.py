@@ -1,26 +1,23 @@
 """The paper's claims on made-up seeds whose verdicts are known by hand."""
 
-import json
 import pathlib
 
 import numpy as np
 import pytest
 
 import claims
-from claims import Statement, assess, statements, table
-from runs import call
+from claims import assess, table
+from runs import call, write_run
+from support.paper import Statement, statements
 
 
-def write_run(folder: pathlib.Path, env: str, algo: str, returns: list[float]) -> pathlib.Path:
+def made_up(folder: pathlib.Path, returns: list[float]) -> pathlib.Path:
     """Write a run whose seeds end at these returns, and win as often."""
-    folder = folder / env / algo
-    folder.mkdir(parents=True)
-    config = {"env": env, "algorithm": algo, "network": {}}
-    (folder / "config.json").write_text(json.dumps({"run": config}))
-    rows = ["seed,timesteps,eval_return,eval_success"]
-    rows += [f"{seed},100,{value},{value}" for seed, value in enumerate(returns)]
-    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
-    return folder
+    rows = [
+        {"seed": seed, "timesteps": 100, "eval_return": value, "eval_success": value}
+        for seed, value in enumerate(returns)
+    ]
+    return write_run(folder / "x", rows)
 
 
 def test_solving() -> None:
@@ -71,9 +68,9 @@ def test_statements() -> None:
 def test_table(tmp_path: pathlib.Path) -> None:
     """Only what the runs are about is tested, each claim corrected for its own statements."""
     folders = [
-        write_run(tmp_path, "carflag", "adqn", [1.0] * 6),
-        write_run(tmp_path, "carflag", "dqn", [0.5] * 5 + [0.4]),
-        write_run(tmp_path, "heavenhell-3", "adqn", [1.0] * 6),
+        made_up(tmp_path / "carflag" / "adqn", [1.0] * 6),
+        made_up(tmp_path / "carflag" / "dqn", [0.5] * 5 + [0.4]),
+        made_up(tmp_path / "heavenhell-3" / "adqn", [1.0] * 6),
     ]
     solves, above = table(folders, "eval_return")
     assert (solves["statement"], solves["verdict"]) == ("adqn solves", "holds")
@@ -83,7 +80,7 @@ def test_table(tmp_path: pathlib.Path) -> None:
 
 def test_failed_seeds_have_not_solved(tmp_path: pathlib.Path) -> None:
     """Of ten seeds six solve the task and four diverge: six of ten, not six of six."""
-    folder = write_run(tmp_path, "heavenhell-3", "adqn", [1.0] * 10)
+    folder = made_up(tmp_path / "heavenhell-3" / "adqn", [1.0] * 10)
     path = folder / "metrics.csv"
     head, *rows = path.read_text().splitlines()
     rows = [f"{row},{int(seed >= 6)}" for seed, row in enumerate(rows)]
@@ -95,19 +92,19 @@ def test_failed_seeds_have_not_solved(tmp_path: pathlib.Path) -> None:
 def test_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It prints and writes the table; bad input is refused in a sentence."""
     monkeypatch.chdir(tmp_path)
-    write_run(tmp_path, "carflag", "adqn", [1.0] * 6)
-    write_run(tmp_path, "carflag", "dqn", [0.5] * 6)
-    write_run(tmp_path / "again", "carflag", "dqn", [0.5] * 6)
-    done = call(claims.main, "carflag/adqn", "carflag/dqn")
+    made_up(tmp_path / "carflag" / "adqn", [1.0] * 6)
+    made_up(tmp_path / "carflag" / "dqn", [0.5] * 6)
+    made_up(tmp_path / "again" / "carflag" / "dqn", [0.5] * 6)
+    done = call(claims.main, "carflag/adqn/x", "carflag/dqn/x")
     assert done.code == 0, done.err
     assert "adqn ends above dqn" in done.out
     assert len(pathlib.Path("claims.csv").read_text().splitlines()) == 2
     pathlib.Path("claims.csv").unlink()
     for words, message in {
         "": "name at least one run folder",
-        "carflag/dqn": "none of the paper's claims is about these runs",
-        "carflag/dqn again/carflag/dqn": "name one run of dqn on carflag, not several",
-        "carflag/dqn --metric joy": "has no metric 'joy'",
+        "carflag/dqn/x": "none of the paper's claims is about these runs",
+        "carflag/dqn/x again/carflag/dqn/x": "name one run of dqn on carflag, not several",
+        "carflag/dqn/x --metric joy": "has no metric 'joy'",
     }.items():
         refused = call(claims.main, *words.split())
         assert (refused.code, message in refused.err) == (2, True), refused

@@ -2,19 +2,18 @@
 
 import csv
 import pathlib
-import sys
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
-from test_render import save
 
-import cli
 import diagnose
 import envs
-from diagnose import Episodes, measure, probe, values_by_step
-from hidden import secret_of
+from envs.secrets import secret_of
+from policies import save
+from runs import call
+from support.measures import Episodes, measure, probe, values_by_step
 
 
 def episodes() -> Episodes:
@@ -31,9 +30,8 @@ def episodes() -> Episodes:
         action=np.ones((4, 4), np.int32),
         reward=np.array([[0, 0, 1, 9], [0, -1, 9, 9], [1, 2, 4, 9], [0, 9, 9, 9]]) * 1.0,
         valid=valid,
-        q=q,
-        u=q + np.array([1.0, -1.0, 0.0, 2.0])[:, None, None],
-        history=np.where(cells == 0, 0.0, 2.0 * side - 1)[..., None],
+        values={"Q(h,a)": q, "U(h,s,a)": q + np.array([1.0, -1.0, 0.0, 2.0])[:, None, None]},
+        memory=np.where(cells == 0, 0.0, 2.0 * side - 1)[..., None],
     )
 
 
@@ -48,7 +46,7 @@ def test_measures_by_hand() -> None:
     assert found["gathers_information"] == 0.5
     assert found["probe_accuracy_after"] == 1.0
     assert set(measure(episodes(), None)) == {
-        "return", "length", "mean_q", "u_minus_q", "u_q_distance"
+        "return", "length", "mean_q", "mean_u", "u_minus_q", "u_q_distance"
     }  # fmt: skip
 
 
@@ -111,14 +109,12 @@ def test_cleaner_has_no_secret() -> None:
     assert secret_of(envs.Cleaner()) is None
 
 
-def test_diagnoses_a_run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_diagnoses_a_run(tmp_path: pathlib.Path) -> None:
     """A row per seed and measure; a policy that knows the state is always told."""
     (tmp_path / "policy").mkdir()
     save(tmp_path / "policy" / "seed-000.npz", "adqn", "heavenhell-1")
-    monkeypatch.setattr(sys, "argv", ["diagnose.py", str(tmp_path), "--episodes", "8"])
-    cli.run(diagnose.main)
+    ended = call(diagnose.main, str(tmp_path), "--episodes", "8")
+    assert ended.code == 0, ended.err
     with (tmp_path / "diagnostics.csv").open() as file:
         rows = {row["measure"]: float(row["value"]) for row in csv.DictReader(file)}
     assert rows["length"] >= 1
@@ -126,26 +122,27 @@ def test_diagnoses_a_run(
     with (tmp_path / "values.csv").open() as file:
         steps = list(csv.DictReader(file))
     assert steps[0]["episodes"] == "8"
-    assert "u_q_distance" in capsys.readouterr().out
+    assert "u_q_distance" in ended.out
+
+
+def test_diagnoses_a_policy_without_u(tmp_path: pathlib.Path) -> None:
+    """What it has is measured, and nothing made up."""
+    (tmp_path / "policy").mkdir()
+    save(tmp_path / "policy" / "seed-000.npz", "dqn", "heavenhell-1")
+    ended = call(diagnose.main, str(tmp_path), "--episodes", "4")
+    assert ended.code == 0, ended.err
+    assert "mean_q" in ended.out
+    assert "u_" not in ended.out
 
 
 @pytest.mark.parametrize(
     ("words", "message"), [((), "holds no policies"), (("--episodes", "1"), "at least 2")]
 )
-def test_bad_input(
-    words: tuple[str, ...],
-    message: str,
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_bad_input(words: tuple[str, ...], message: str, tmp_path: pathlib.Path) -> None:
     """One sentence on stderr, exit code 2, nothing written."""
     if words:
         (tmp_path / "policy").mkdir()
         (tmp_path / "policy" / "seed-000.npz").write_text("")
-    monkeypatch.setattr(sys, "argv", ["diagnose.py", str(tmp_path), *words])
-    with pytest.raises(SystemExit) as end:
-        cli.run(diagnose.main)
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    ended = call(diagnose.main, str(tmp_path), *words)
+    assert (ended.code, message in ended.err) == (2, True), ended.err
     assert not list(tmp_path.glob("*.csv"))

@@ -8,14 +8,12 @@ import time
 
 import matplotlib.image
 import pytest
-from test_run import call
 
-import cli
 import envs
 import figure1
-import presets
-from adqn_jax.plan import make_plan
-from results import PAPER_ENVS
+from adqn_jax.value.plan import plan_of
+from runs import call, script
+from support import paper, presets
 
 WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--algos", "dqn"),)
 
@@ -24,11 +22,11 @@ WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--a
 @pytest.mark.parametrize("fraction", [0.001, 0.02, 0.3])
 def test_every_pair_can_be_shortened(preset: str, fraction: float) -> None:
     """What is left can be run, is about as long as asked for, and keeps the proportions."""
-    for env in PAPER_ENVS:
+    for env in paper.ENVS:
         params = envs.make(env)[1]
         whole = presets.preset(preset, env, "adqn")
         short = figure1.shorten(whole, fraction, params.max_steps_in_episode)
-        plan = make_plan(short, params)
+        plan = plan_of(short, int(params.max_steps_in_episode))
         least = 2 * 4 * (plan.longest_episode + 1)  # warm-up of four environments, and as much
         asked = fraction * whole.train.total_timesteps
         log_point = plan.iterations_per_log * plan.timesteps_per_iteration
@@ -46,15 +44,17 @@ def test_nothing_is_shortened_at_one() -> None:
     assert len(pairs) == 25
     assert len({pair.folder for pair in pairs}) == 25
     for pair in pairs:
-        assert pair.config == presets.preset("fast", pair.args.env, pair.args.algo)
-        assert pair.args.seeds == 20
+        assert pair.experiment.config == presets.preset(
+            "fast", pair.experiment.env, pair.experiment.config.algorithm
+        )
+        assert pair.experiment.seeds == 20
 
 
 def test_bounds_are_two_more_runs() -> None:
     """One without history, one that sees the state, in folders of their own."""
     pairs = figure1.grid(figure1.Args(envs=("carflag",), algos=("dqn",), bounds=True))
-    assert [pair.config.network.history for pair in pairs] == ["gru", "none", "gru"]
-    assert [pair.args.observe for pair in pairs] == ["observation", "observation", "state"]
+    assert [pair.experiment.config.network.history for pair in pairs] == ["gru", "none", "gru"]
+    assert [pair.experiment.observe for pair in pairs] == ["observation", "observation", "state"]
     assert len({pair.folder for pair in pairs}) == 3
 
 
@@ -64,7 +64,7 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path) -> None:
     broken = folder.parents[1] / "adqn" / folder.name
     broken.mkdir(parents=True)
     (broken / "notes.txt").write_text("mine")
-    done = call("figure1.py", *WORDS, "adqn", cwd=tmp_path)
+    done = script("figure1.py", *WORDS, "adqn", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "1 runs failed: heavenhell-1, adqn" in done.stderr
     assert "holds other files" in done.stderr
@@ -80,7 +80,7 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path) -> None:
 
     shutil.rmtree(broken.parent)
     before = (folder / "metrics.csv").stat()
-    again = call("figure1.py", *WORDS, cwd=tmp_path)
+    again = script("figure1.py", *WORDS, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "finished before" in again.stdout
     assert (folder / "metrics.csv").stat() == before
@@ -115,17 +115,10 @@ def test_sigterm_reaches_the_run(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_bad_input(
-    words: str,
-    message: str,
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: str, message: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused before anything is trained."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["figure1.py", *words.split()])
-    with pytest.raises(SystemExit) as end:
-        cli.run(figure1.main)
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    ended = call(figure1.main, *words.split())
+    assert (ended.code, message in ended.err) == (2, True), ended.err
     assert not list(tmp_path.iterdir())

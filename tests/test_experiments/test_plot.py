@@ -1,59 +1,59 @@
 """Figures of run folders."""
 
 import itertools
-import json
 import pathlib
-import sys
+from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-import cli
 import plot
-import results
+from adqn_jax.results import figures
+from adqn_jax.results.load import by_env, load
+from runs import call, write_run
+from support import paper
 
 
-def write_run(folder: pathlib.Path, value: float, **run: object) -> pathlib.Path:
-    """Write what figures read: twenty log points of three seeds, all of them near `value`."""
-    folder.mkdir(parents=True)
-    env, algo = folder.parts[-3:-1]
-    run = {"env": env, "algorithm": algo, "network": {"history": "gru"}} | run
-    (folder / "config.json").write_text(json.dumps({"run": run}))
-    lines = ["seed,timesteps,eval_return,eval_length"]
-    lines += [f"{s},{10 * t},{value + s + t / 100},7" for t in range(20) for s in range(3)]
-    (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
-    return folder
+def made_up(
+    folder: pathlib.Path, value: float, observe: str = "observation", history: str = "gru"
+) -> pathlib.Path:
+    """Write twenty log points of three seeds, all of them near `value`."""
+    rows = [
+        {"seed": s, "timesteps": 10 * t, "eval_return": value + s + t / 100, "eval_length": 7}
+        for t in range(20)
+        for s in range(3)
+    ]
+    return write_run(folder, rows, observe, history)
 
 
 @pytest.fixture
 def folders(tmp_path: pathlib.Path) -> list[pathlib.Path]:
     """Two algorithms on two environments, not in the paper's order, and two bounds on one."""
     runs = itertools.product(("carflag", "heavenhell-3"), ("dqn", "adqn"))
-    made = [write_run(tmp_path / e / a / "x", float(i)) for i, (e, a) in enumerate(runs)]
-    memoryless = {"network": {"history": "none"}}
+    made = [made_up(tmp_path / e / a / "x", float(i)) for i, (e, a) in enumerate(runs)]
     bounds = tmp_path / "carflag" / "dqn"
-    made.append(write_run(bounds / "memoryless", -1, algorithm="dqn", **memoryless))
-    made.append(write_run(bounds / "state", 2, algorithm="dqn", observe="state", **memoryless))
+    made.append(made_up(bounds / "memoryless", -1, history="none"))
+    made.append(made_up(bounds / "state", 2, observe="state", history="none"))
     return made
 
 
 def test_results_are_read(folders: list[pathlib.Path]) -> None:
     """Curves, final performance over the last tenth, kinds; the paper's order of environments."""
-    loaded = [results.load(folder) for folder in folders]
+    loaded = [load(folder) for folder in folders]
     assert [run.kind for run in loaded] == ["agent"] * 4 + ["memoryless", "fully observing"]
     np.testing.assert_allclose(loaded[1].values[3], [1.03, 2.03, 3.03])
     np.testing.assert_array_equal(loaded[1].timesteps, 10.0 * np.arange(20))
     np.testing.assert_allclose(loaded[1].final, np.array([1.0, 2.0, 3.0]) + (0.18 + 0.19) / 2)
-    panels = results.by_env(loaded)
+    panels = by_env(loaded, first=paper.ENVS)
     assert list(panels) == ["heavenhell-3", "carflag"]
     assert [run.algo for run in panels["carflag"]][:3] == ["dqn"] * 3
 
 
 def test_failed_seeds_are_left_out(tmp_path: pathlib.Path) -> None:
     """A seed whose numbers ran away at the end does not spoil the others; all may have."""
-    folder = write_run(tmp_path / "carflag" / "dqn" / "x", 1.0)
+    folder = made_up(tmp_path / "carflag" / "dqn" / "x", 1.0)
     metrics = folder / "metrics.csv"
     for broken, left in (({1}, [1.185, 3.185]), ({0, 1, 2}, [])):
         lines = [line for line in metrics.read_text().splitlines() if line]
@@ -64,10 +64,10 @@ def test_failed_seeds_are_left_out(tmp_path: pathlib.Path) -> None:
             for r, f in zip(rows, failed, strict=True)
         ]
         metrics.write_text("\n".join(",".join(row) for row in [[*head, "failed"], *rows]) + "\n")
-        run = results.load(folder)
+        run = load(folder)
         assert run.failed == len(broken)
         np.testing.assert_allclose(run.final, left)
-        plot.curve(folder)
+        figures.curve(folder)
         assert matplotlib.image.imread(folder / "curve.png").std() > 0
 
 
@@ -75,10 +75,10 @@ def test_one_colour_for_an_algorithm(
     folders: list[pathlib.Path], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A panel for each environment, a curve for each algorithm, dashes for the bounds."""
-    figures = []
-    monkeypatch.setattr(plot.pyplot, "close", figures.append)
-    plot.draw([results.load(folder) for folder in folders], tmp_path / "all.png")
-    (figure,) = figures
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    figures.draw([load(folder) for folder in folders], tmp_path / "all.png", first=paper.ENVS)
+    (figure,) = drawn
     assert [axes.get_title() for axes in figure.axes] == ["heavenhell-3", "carflag"]
     named = [
         {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
@@ -102,16 +102,11 @@ def test_one_colour_for_an_algorithm(
      "--metric eval_length --kind bars"],
 )  # fmt: skip
 def test_every_kind_is_drawn(
-    words: str,
-    folders: list[pathlib.Path],
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
+    words: str, folders: list[pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
     """As a user calls it."""
     to = tmp_path / "figure.png"
-    argv = ["plot.py", *map(str, folders), "--to", str(to), *words.split()]
-    monkeypatch.setattr(sys, "argv", argv)
-    cli.run(plot.main)
+    assert call(plot.main, *map(str, folders), "--to", str(to), *words.split()).code == 0
     assert matplotlib.image.imread(to).std() > 0
 
 
@@ -131,13 +126,9 @@ def test_bad_input(
     folders: list[pathlib.Path],
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One sentence on stderr, exit code 2, nothing drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["plot.py", *words.split()])
-    with pytest.raises(SystemExit) as end:
-        cli.run(plot.main)
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    ended = call(plot.main, *words.split())
+    assert (ended.code, message in ended.err) == (2, True), ended.err
     assert not list(tmp_path.glob("*.png"))

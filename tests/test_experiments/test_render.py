@@ -1,10 +1,8 @@
 """Pictures of episodes."""
 
 import dataclasses
-import functools
 import json
 import pathlib
-import sys
 from typing import Any
 
 import jax
@@ -12,52 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from test_run import call
 
-import cli
 import envs
 import render
-from adqn_jax import ALGORITHMS, Config, NetworkConfig, load_policy, make_policy, save_policy
-from adqn_jax.networks import make_networks
-from adqn_jax.types import Rows
-from drawing import picture_of
-from episode import record
-from scene import Scene, film, make_scene, strip
+from adqn_jax import load_policy
+from adqn_jax.episode import record
+from adqn_jax.types import Inputs
+from envs.pictures import picture_of
+from policies import save, untrained
+from runs import call, script
+from support.scene import Scene, film, make_scene, strip
 
 FIVE = ("carflag", "heavenhell-3", "cleaner", "memory-four-rooms-7x7", "memory-four-rooms-9x9")
-U_NAMES = {"dqn": "", "adqn": "U(h,s,a)", "adqn-state": "U(s,a)"}
-NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
+U_NAMES = {"dqn": [], "adqn": ["U(h,s,a)"], "adqn-state": ["U(s,a)"]}
 
 
 def make(name: str, steps: int = 4) -> tuple[Any, Any]:
     """Return an environment with short episodes."""
     env, params = envs.make(name)
     return env, dataclasses.replace(params, max_steps_in_episode=steps)
-
-
-@functools.cache
-def untrained(algorithm: str, env_name: str) -> dict[str, Any]:
-    """Draw a policy's parameters."""
-    env, params = envs.make(env_name)
-    networks = make_networks(NETWORK, ALGORITHMS[algorithm], env, params)
-    observation, state = env.reset_env(jax.random.key(0), params)
-    privileged = env.privileged_state(state, params)
-    fields = {field.name: jnp.zeros((1, 1), jnp.int32) for field in dataclasses.fields(Rows)}
-    slot = {"observation": observation, "state": privileged}
-    rows = Rows(**fields | jax.tree.map(lambda x: jnp.asarray(x)[None, None], slot))
-    rows = dataclasses.replace(rows, start=rows.start == 0)
-    params: dict[str, Any] = jax.jit(networks.init)(jax.random.key(1), rows)
-    return params
-
-
-def save(path: pathlib.Path, algorithm: str = "adqn-vr", env: str = "carflag") -> pathlib.Path:
-    """Write a policy file as `run.py` does."""
-    config = Config(algorithm, network=NETWORK)
-    policy = make_policy(
-        config, *envs.make(env), untrained(algorithm, env), {"env": env, "seed_index": 0}
-    )
-    save_policy(path, policy)
-    return path
 
 
 def frames_of(image: Image.Image) -> int:
@@ -71,7 +42,7 @@ def test_every_environment_is_drawn(name: str, tmp_path: pathlib.Path) -> None:
     env, params = make(name)
     scene = make_scene(env, params, None, seed=3, epsilon=0.0)
     assert scene.recording.length == 4
-    assert (scene.recording.q, scene.recording.u) == (None, None)
+    assert scene.recording.values == {}
     assert len(scene.picture.actions) == env.num_actions
     path = tmp_path / "film.gif"
     path.write_bytes(render.gif(film(scene, dpi=40), fps=5))
@@ -105,8 +76,7 @@ def test_hidden_states_differ_only_on_the_true_side() -> None:
         states=states, observations=observations,
     )  # fmt: skip
     left, right = (
-        np.asarray(image)
-        for image in film(Scene("", picture_of(env, params), recording, ""), dpi=50)
+        np.asarray(image) for image in film(Scene("", picture_of(env, params), recording), dpi=50)
     )
     middle, below_title = left.shape[1] // 2, int(0.5 * 50)
     differs = (left != right)[below_title:].any(axis=(0, 2))
@@ -122,28 +92,22 @@ def test_values_drawn_are_the_policy_s(algorithm: str, tmp_path: pathlib.Path) -
     env, params = make(name, 12)
     scene = make_scene(env, params, policy, seed=2, epsilon=0.0)
     recording = scene.recording
-    assert recording.q is not None
-    np.testing.assert_array_equal(recording.actions, recording.q.argmax(-1))
-    assert (recording.u is not None) == ALGORITHMS[algorithm].has_u
-    assert scene.u_name == U_NAMES[algorithm]
+    q = recording.values["Q(h,a)"]
+    np.testing.assert_array_equal(recording.actions, q.argmax(-1))
+    assert list(recording.values) == ["Q(h,a)", *U_NAMES[algorithm]]
     assert len(scene.panels) == 3
 
     length = recording.length
-    actions = jnp.asarray(recording.actions)[:, None]
-    nothing = jnp.zeros((length, 1))
-    rows = Rows(
+    inputs = Inputs(
         observation=recording.observations[:length, None],
         state=recording.states[:length, None],
-        action_tm1=jnp.roll(actions, 1, axis=0),
+        action_tm1=jnp.roll(jnp.asarray(recording.actions)[:, None], 1, axis=0),
         start=jnp.arange(length)[:, None] == 0,
-        action=actions,
-        reward=nothing, terminated=nothing > 0, truncated=nothing > 0, valid=nothing == 0,
-    )  # fmt: skip
-    values = jax.jit(policy.networks.unroll)(untrained(algorithm, name), rows)
-    np.testing.assert_allclose(recording.q, values.q[:, 0], atol=1e-5)
-    assert np.ptp(recording.q) > 1e-3
-    if values.u is not None and recording.u is not None:
-        np.testing.assert_allclose(recording.u, values.u[:, 0], atol=1e-5)
+    )
+    values = jax.jit(policy.networks.look)(untrained(algorithm, name), inputs)
+    assert np.ptp(q) > 1e-3
+    for which, of_rows in values.items():
+        np.testing.assert_allclose(recording.values[which], of_rows[:, 0], atol=1e-5)
 
 
 def test_a_recording_is_the_environment_s() -> None:
@@ -170,15 +134,14 @@ def test_epsilon_explores(tmp_path: pathlib.Path) -> None:
     policy = load_policy(save(tmp_path / "policy.npz", "dqn", "carflag"))
     recording = record(jax.random.key(2), *make("carflag", 30), policy, 1.0)
     assert recording.truncated
-    assert recording.q is not None
-    assert 0 < (recording.actions == recording.q.argmax(-1)).mean() < 0.6
+    assert 0 < (recording.actions == recording.values["Q(h,a)"].argmax(-1)).mean() < 0.6
 
 
 def test_as_a_user_calls_it(tmp_path: pathlib.Path) -> None:
     """A policy becomes a PNG and a GIF where they were asked for."""
     save(tmp_path / "policy.npz", "adqn", "heavenhell-1")
     words = ("--policy", "policy.npz", "--epsilon", "1", "--seed", "1", "--to", "pictures/mine")
-    done = call("render.py", *words, cwd=tmp_path)
+    done = script("render.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     files = sorted(file.name for file in (tmp_path / "pictures").iterdir())
     assert files == ["mine.gif", "mine.png"]
@@ -227,21 +190,31 @@ def bad_files(folder: pathlib.Path) -> None:
     ],
 )
 def test_bad_input(
-    words: str,
-    message: str,
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: str, message: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence on stderr, exit code 2, nothing written."""
     bad_files(tmp_path)
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["render.py", *words.split()])
-    with pytest.raises(SystemExit) as end:
-        cli.run(render.main)
-    assert end.value.code == 2
-    errors = capsys.readouterr().err
-    assert message in errors
-    assert len(errors.strip().splitlines()) == 1
+    ended = call(render.main, *words.split())
+    assert ended.code == 2
+    assert message in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_another_environment_under_the_same_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maze that was edited after training is refused, unless one asks for it."""
+    monkeypatch.chdir(tmp_path)
+    maze = pathlib.Path("maze.txt")
+    maze.write_text("#####\n#...#\n#####\n")
+    name = "cleaner:maze.txt"
+    settings = json.loads(json.dumps(envs.make(name)[0].settings))
+    save(pathlib.Path("policy.npz"), "dqn", name, env_settings=settings)
+    assert call(render.main, "--policy", "policy.npz", "--frames", "2").code == 0
+    maze.write_text("#####\n#.#.#\n#...#\n#####\n#####\n")
+    refused = call(render.main, "--policy", "policy.npz")
+    assert refused.code == 2
+    assert "is no longer the environment" in refused.err

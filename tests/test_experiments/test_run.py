@@ -2,17 +2,14 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import matplotlib.image
 import numpy as np
 import pytest
 
 from adqn_jax import ALGORITHMS, load_policy
-from runs import rows_of
+from runs import rows_of, script
 
-ROOT = pathlib.Path(__file__).parents[2]
 ROWS = ("--row-length", "20")  # for environments with longer episodes
 SHORT = (
     *("--total-timesteps", "600", "--warmup-timesteps", "400", "--buffer-timesteps", "2000"),
@@ -22,21 +19,13 @@ SHORT = (
 )
 
 
-def call(script: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run a script of experiments/ as a user does."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "experiments" / script), *words],
-        cwd=cwd, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("env", "algo"),
     [("heavenhell-3", "dqn"), ("heavenhell-3", "adqn-state-vr"), ("carflag", "adqn-vr")],
 )
 def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Path) -> None:
     """A short run writes all of its files."""
-    done = call("run.py", "--env", env, "--algo", algo, "--seeds", "3", *SHORT, cwd=tmp_path)
+    done = script("run.py", "--env", env, "--algo", algo, "--seeds", "3", *SHORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / env / algo / "default"
     rows = rows_of(folder)
@@ -58,7 +47,7 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
 
 def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     """Position-only CartPole trains by name."""
-    done = call("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS, cwd=tmp_path)
+    done = script("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "gymnax_CartPole-v1_0,2" / "adqn-vr" / "default"
     params = load_policy(folder / "policy" / "seed-019.npz").params
@@ -71,9 +60,9 @@ def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
     """A run that is resumed for more timesteps ends as one that was never interrupted."""
     common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT]
     longer = ["--total-timesteps", "900"]
-    whole = call("run.py", *common, *longer, "--name", "whole", cwd=tmp_path)
-    half = call("run.py", *common, "--name", "parts", cwd=tmp_path)
-    rest = call("run.py", *common, *longer, "--name", "parts", "--resume", cwd=tmp_path)
+    whole = script("run.py", *common, *longer, "--name", "whole", cwd=tmp_path)
+    half = script("run.py", *common, "--name", "parts", cwd=tmp_path)
+    rest = script("run.py", *common, *longer, "--name", "parts", "--resume", cwd=tmp_path)
     assert (whole.returncode, half.returncode, rest.returncode) == (0, 0, 0), rest.stderr
     folders = [tmp_path / "runs" / "heavenhell-1" / "adqn" / name for name in ("whole", "parts")]
     assert rows_of(folders[0]) == rows_of(folders[1])
@@ -89,7 +78,7 @@ def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "runs" / "carflag" / "adqn-vr" / "default"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("mine")
-    refused = call("run.py", *SHORT, cwd=tmp_path)
+    refused = script("run.py", *SHORT, cwd=tmp_path)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     assert "--overwrite" in refused.stderr
@@ -99,7 +88,7 @@ def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
 
 def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
     """The table of a run's memory; nothing is written."""
-    done = call("run.py", "--env", "cleaner", "--dry-run", *SHORT, *ROWS, cwd=tmp_path)
+    done = script("run.py", "--env", "cleaner", "--dry-run", *SHORT, *ROWS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for words in ("replay", "optimiser", "a seed", "20 seeds", "seeds fit"):
         assert words in done.stdout
@@ -109,7 +98,7 @@ def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
 def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     """A run that cannot fit says how many seeds would, before it allocates anything."""
     large = ("--buffer-timesteps", "4000000000", "--seeds", "4")
-    done = call("run.py", *SHORT, *large, cwd=tmp_path)
+    done = script("run.py", *SHORT, *large, cwd=tmp_path)
     assert done.returncode == 2
     assert "at most 0 seeds fit" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -118,7 +107,7 @@ def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
 
 def test_bad_input_leaves_no_traceback(tmp_path: pathlib.Path) -> None:
     """As a user sees it."""
-    done = call("run.py", "--env", "carflags", cwd=tmp_path)
+    done = script("run.py", "--env", "carflags", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: unknown environment 'carflags'")
     assert len(done.stderr.splitlines()) == 1
@@ -126,7 +115,7 @@ def test_bad_input_leaves_no_traceback(tmp_path: pathlib.Path) -> None:
 
 def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
     """Every option is explained, with the defaults of the preset chosen."""
-    done = call("run.py", "--preset", "paper", "--help", cwd=tmp_path)
+    done = script("run.py", "--preset", "paper", "--help", cwd=tmp_path)
     assert done.returncode == 0
     for words in ("--target-period", "Simulated timesteps", "1000000", "--seeds", "2000000"):
         assert words in done.stdout

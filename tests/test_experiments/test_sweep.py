@@ -8,23 +8,23 @@ import itertools
 import json
 import pathlib
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 
-import memory
-import plot
 import run
-import session
 import sweep
-from adqn_jax import Hyperparameters, SeedRunner, Trainer, load_policy
-from grid import candidates
-from results import Result
-from runs import WORDS, Ended, Hooks, after, call, files_of, rows_of
-from selection import rank
+from adqn_jax import SeedRunner, load_policy, runs
+from adqn_jax.results import figures
+from adqn_jax.results.load import Result
+from adqn_jax.results.ranking import rank
+from adqn_jax.runs import memory
+from runs import WORDS, Ended, Hooks, after, call, files_of, hooked, rows_of
+from support import options
+from support.grid import candidates
 
 SEEDS = 2
 SHORT = (*WORDS, "--algo", "dqn", "--seeds", str(SEEDS), "--checkpoint-minutes", "60")
@@ -39,27 +39,29 @@ SWEEP = pathlib.Path("runs", "sweep")
 PROGRAMS: dict[Any, SeedRunner] = {}
 
 
-def train(main: Callable[[], None], *words: str, hooks: Hooks | None = None) -> Ended:
+def train(main: Callable[..., None], *words: str, hooks: Hooks | None = None) -> Ended:
     """Call a script that trains; a compiled program takes any traced numbers."""
-    with (
-        mock.patch.object(session, "SeedRunner", functools.partial(_runner, hooks or {})),
-        mock.patch.object(plot, "curve", lambda folder: (folder / "curve.png").touch()),
-    ):
-        return call(main, *SHORT, *words)
+    make_runner = functools.partial(_runner, hooks or {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "curve", lambda folder: (folder / "curve.png").touch())
+        return call(functools.partial(main, make_runner), *SHORT, *words)
 
 
-def _runner(hooks: Hooks, trainer: Trainer, num_seeds: int, hyper: Hyperparameters) -> SeedRunner:
-    key = (dataclasses.replace(trainer.config, hyper=Hyperparameters()), np.size(hyper.discount))
+def run_alone(make_runner: Callable[..., SeedRunner]) -> None:
+    """Train what the command line says, as run.py does."""
+    run.train(options.parse(sys.argv[1:]), make_runner)
+
+
+def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner:
+    fresh = runs.make_runner(points, *env)
+    key = (dataclasses.replace(fresh.trainer.config, hyper=None), len(points))
     if key not in PROGRAMS:
-        PROGRAMS[key] = SeedRunner(trainer, num_seeds, hyper)
-        PROGRAMS[key].compile()
+        PROGRAMS[key] = fresh
+        fresh.compile()
     runner = copy.copy(PROGRAMS[key])
-    runner.trainer, runner.hyper = trainer, hyper
+    runner.trainer, runner.hyper = fresh.trainer, fresh.hyper
     vars(runner).pop("hyper_of_seeds", None)
-    vars(runner)["compile"] = lambda: None
-    for name, hook in hooks.items():
-        vars(runner)[name] = functools.partial(hook, getattr(runner, name))
-    return runner
+    return hooked(runner, hooks)
 
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -103,7 +105,7 @@ def assert_close(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> No
 def test_points_are_single_runs(whole: pathlib.Path) -> None:
     """What a sweep leaves of each point is what run.py leaves, but for rounding."""
     for label, words in POINTS.items():
-        ended = train(run.main, *words, "--name", label)
+        ended = train(run_alone, *words, "--name", label)
         assert ended.code == 0, ended.err
         alone = pathlib.Path("runs", "heavenhell-1", "dqn", label)
         assert_close(rows_of(whole / label), rows_of(alone))
@@ -219,7 +221,7 @@ def test_grouped_by_what_is_static() -> None:
     for group in groups:
         assert len({(point.args.env, point.args.algo) for point in group}) == 1
     # The other defaults follow the environment, as in run.py.
-    assert {point.args.train.total_timesteps for point in points} == {250_000, 450_000}
+    assert {point.args.config.train.total_timesteps for point in points} == {250_000, 450_000}
 
 
 def test_random_points_differ_and_repeat() -> None:
@@ -238,7 +240,7 @@ def test_random_points_differ_and_repeat() -> None:
 def test_ranges_are_log_uniform() -> None:
     """Within bounds, and as many below the geometric mean as above."""
     points = candidates((), ("learning-rate=1e-5..1e-1",), 60, 0)
-    rates = np.array([point.args.hyper.learning_rate for point in points])
+    rates = np.array([point.args.config.hyper.learning_rate for point in points])
     assert len(set(rates)) == 60
     assert (rates >= 1e-5).all()
     assert (rates <= 1e-1).all()
@@ -256,8 +258,8 @@ def test_ranges_are_log_uniform() -> None:
 )
 def test_words_say_what_was_parsed(words: tuple[str, ...]) -> None:
     """So that the words printed of the best point repeat it."""
-    args = run.parse(list(words))
-    assert run.parse(run.words(args)) == args
+    args = options.parse(words)
+    assert options.parse(options.words(args)) == args
 
 
 def result(*values: list[float], failed: int = 0) -> Result:

@@ -1,32 +1,30 @@
 """Tables of made-up runs, whose numbers are known by hand."""
 
 import csv
-import json
 import pathlib
 
 import pytest
 
 import table
-from runs import call
+from runs import call, write_run
 
 
-def write_run(folder: pathlib.Path, algo: str, returns: list[str], failed: int = 0) -> None:
+def made_up(path: str, returns: list[float], failed: int = 0) -> None:
     """Write a run whose first seeds fail, and the others end at these returns."""
-    folder.mkdir(parents=True)
-    run = {"env": "carflag", "algorithm": algo, "network": {}}
-    (folder / "config.json").write_text(json.dumps({"run": run}))
-    rows = ["seed,timesteps,eval_return,failed,training_seconds"]
-    for timesteps in (100, 200):
-        for seed, value in enumerate(returns):
-            rows.append(f"{seed},{timesteps},{value},{int(seed < failed)},{timesteps / 10}")
-    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    rows = [
+        {"seed": seed, "timesteps": timesteps, "eval_return": value, "failed": int(seed < failed)}
+        | {"training_seconds": timesteps / 10}
+        for timesteps in (100, 200)
+        for seed, value in enumerate(returns)
+    ]
+    write_run(pathlib.Path(path), rows)
 
 
 def test_table(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """1, 0 and 0.5 are 0.5 +- 0.5 / sqrt(3); a failed seed is counted and left out."""
     monkeypatch.chdir(tmp_path)
-    write_run(pathlib.Path("carflag/adqn/one"), "adqn", ["nan", "1", "0", "0.5"], failed=1)
-    write_run(pathlib.Path("carflag/dqn/one"), "dqn", ["nan", "nan"], failed=2)
+    made_up("carflag/adqn/one", [float("nan"), 1, 0, 0.5], failed=1)
+    made_up("carflag/dqn/one", [float("nan")] * 2, failed=2)
     words = ("carflag/adqn/one", "carflag/dqn/one", "--to")
     done = call(table.main, *words, "t.csv")
     assert done.code == 0, done.err
@@ -48,7 +46,7 @@ def test_table(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_input(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, exit code 2, and no table."""
     monkeypatch.chdir(tmp_path)
-    write_run(pathlib.Path("carflag/dqn/one"), "dqn", ["1"])
+    made_up("carflag/dqn/one", [1.0])
     for words, message in {
         "": "name at least one run folder",
         "carflag/dqn/one --to t.txt": "--to must end in .csv or .md, got t.txt",

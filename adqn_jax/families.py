@@ -1,0 +1,51 @@
+"""The families of learners, and which one an algorithm's name belongs to."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from adqn_jax import value
+from adqn_jax.agent import Agent, Networks
+from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
+from adqn_jax.replay import SlotCodec
+from adqn_jax.spaces import Spaces
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Algorithms that share a configuration and an agent."""
+
+    algorithms: Mapping[str, Any]
+    """By name, as data: dataclasses."""
+    config: type[BaseConfig]
+    make_agent: Callable[[Any, SlotCodec], Agent]
+    """`(config, codec) -> agent`."""
+    make_networks: Callable[[Any, Spaces], Networks]
+    """`(config, spaces) -> networks`, all that a deployed policy needs."""
+
+
+#: In the order in which algorithms are listed.
+FAMILIES = (Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks),)
+
+
+def algorithms() -> Iterator[str]:
+    """List the names of all algorithms, family by family."""
+    for family in FAMILIES:
+        yield from family.algorithms
+
+
+def family_of(algorithm: str) -> Family:
+    """Return the family that an algorithm belongs to.
+
+    Raises:
+      ValueError: when there is no such algorithm; the message lists those there are.
+    """
+    for family in FAMILIES:
+        if algorithm in family.algorithms:
+            return family
+    raise ValueError(f"unknown algorithm {algorithm!r}; known are {', '.join(algorithms())}")
+
+
+def unread(config: BaseConfig) -> dict[str, ReadWhen]:
+    """Name the fields that a configuration does not read, and what would read them."""
+    return unread_fields(config, family_of(config.algorithm).algorithms[config.algorithm])

@@ -1,0 +1,120 @@
+"""What stands for the history of actions and observations; chosen by `NetworkConfig.history`."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from adqn_jax.config import NetworkConfig
+from adqn_jax.nn.encoders import Embedding, observation_encoder
+from adqn_jax.nn.gru import Gates, gru_scan, gru_step, split_gates
+from adqn_jax.nn.linear import linear
+from adqn_jax.types import Array, Inputs, PyTree, Spec
+
+
+class GRUHistory(nn.Module):
+    """GRU over [embedding of the action before, features of the observation]."""
+
+    num_actions: int
+    observation_space: Spec
+    config: NetworkConfig
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        config, size = self.config, self.config.history_size
+        self.observation = observation_encoder(self.observation_space, config)
+        self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
+        uniform = _uniform(1.0 / size**0.5)
+        recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
+        self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, 3 * size))
+        self.kernel_h = self.param("kernel_h", recurrent, (size, 3 * size))
+        self.bias_x = self.param(
+            "bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,)
+        )
+        self.bias_h = self.param("bias_h", uniform, (3 * size,))
+
+    @property
+    def width(self) -> int:
+        """Width of the state, H."""
+        return self.config.history_size
+
+    def __call__(self, inputs: Inputs, memory: Array | None = None) -> Array:
+        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
+        x = self._project(inputs)
+        h = jnp.zeros_like(x.n[0]) if memory is None else memory
+        return gru_scan(self.kernel_h, self.bias_h, x, inputs.start, h)
+
+    def step(self, memory: Array, inputs: Inputs) -> Array:
+        """Advance histories, [..., H], by one slot."""
+        x = self._project(inputs)
+        return gru_step(self.kernel_h, self.bias_h, x, memory, inputs.start)
+
+    def _project(self, inputs: Inputs) -> Gates:
+        """Map slots, leaves [...], to the pre-activations of the GRU's gates, [..., H] each."""
+        action = self.action(inputs.action_tm1)
+        action = jnp.where(inputs.start[..., None], 0.0, action)  # before the first action: zeros
+        features = jnp.concatenate([action, self.observation(inputs.observation)], axis=-1)
+        kernels, biases = split_gates(self.kernel_x), split_gates(self.bias_x)
+        return Gates(*(linear(features, w, b) for w, b in zip(kernels, biases, strict=True)))
+
+
+class NoHistory(nn.Module):
+    """The features of the last observation, and nothing before."""
+
+    num_actions: int
+    observation_space: Spec
+    config: NetworkConfig
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        self.observation = observation_encoder(self.observation_space, self.config)
+
+    @property
+    def width(self) -> int:
+        """Features of an observation, H."""
+        return self.config.embedding_size
+
+    def __call__(self, inputs: Inputs, memory: PyTree = None) -> Array:
+        """Encode rows, leaves [T, B, ...], to [T, B, H]; whatever the memory."""
+        return jnp.asarray(self.observation(inputs.observation))
+
+    def step(self, memory: PyTree, inputs: Inputs) -> Array:
+        """Encode slots, leaves [...], to [..., H]; whatever the memory."""
+        return self(inputs)
+
+
+HISTORIES = {"gru": GRUHistory, "none": NoHistory}
+
+
+def _uniform(scale: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        return jax.random.uniform(key, shape, dtype, -scale, scale)
+
+    return init
+
+
+def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the three gates.
+
+    The polar factor of a Gaussian matrix, by Newton-Schulz iterations: matrix products only. (A
+    QR decomposition has hung in XLA's CPU runtime in processes with several host devices.)
+    """
+    size = shape[0]
+    x = jax.random.normal(key, (shape[1] // size, size, size), dtype)
+    x = x / jnp.linalg.norm(x, axis=(1, 2), keepdims=True)  # all singular values below sqrt(3)
+
+    def newton_schulz(_: int, x: Array) -> Array:
+        return 1.5 * x - 0.5 * x @ (x.mT @ x)
+
+    # Small singular values grow by half a step; 60 steps bring 1e-8 to 1.
+    x = jax.lax.fori_loop(0, 60, newton_schulz, x)
+    return jnp.concatenate(list(x), axis=-1)
+
+
+def _gate_bias(base: nn.initializers.Initializer, update: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        size = shape[0] // 3
+        return base(key, shape, dtype).at[size : 2 * size].add(update)
+
+    return init

@@ -1,0 +1,124 @@
+"""A model: what it sees of a slot, to a head's outputs. Models share no parameters.
+
+Q(h,a) is a model that sees the history and gives a number for each action; U(h,s,a) one that sees
+history and state; V(s) one that sees the state and gives one number.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from adqn_jax.config import NetworkConfig
+from adqn_jax.nn.encoders import state_encoder
+from adqn_jax.nn.heads import Head
+from adqn_jax.nn.history import HISTORIES
+from adqn_jax.spaces import Spaces
+from adqn_jax.types import Array, Inputs, Params, PyTree
+
+Sees = Literal["history", "history-state", "state"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Parameters are a dict of those of the parts there are: history, state, head."""
+
+    history: Any  # of HISTORIES, or None
+    state: nn.Module | None
+    head: Head
+
+    @property
+    def arguments(self) -> str:
+        """Name what it sees, as mathematics does: h, s, or both."""
+        seen = {"h": self.history, "s": self.state}
+        return ",".join(name for name, part in seen.items() if part is not None)
+
+    def memory(self, *lead: int) -> PyTree:
+        """Return what it remembers before an episode, leaves [*lead, ...]; perhaps nothing."""
+        return () if self.history is None else jnp.zeros((*lead, self.history.width))
+
+    def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
+        """Draw parameters; each part takes a key."""
+        params: Params = {}
+        features: list[Array] = []
+        # State first: the order decides which key a part draws from, and so the weights.
+        if self.state is not None:
+            params["state"] = self.state.init(next(keys), slot.state)
+            features = [self._state_features(params, slot)]
+        if self.history is not None:
+            params["history"] = self.history.init(next(keys), slot)
+            features = [jnp.zeros((*slot.start.shape, self.history.width)), *features]
+        params["head"] = self.head.init(next(keys), jnp.concatenate(features, axis=-1))
+        return params
+
+    def step(self, params: Params, memory: PyTree, inputs: Inputs) -> tuple[Array, PyTree]:
+        """Advance by one slot, leaves [...].
+
+        Returns:
+          The outputs, float [..., N], and the memory after the slot.
+        """
+        if self.history is None:
+            return self.outputs(params, inputs, None), memory
+        kind = type(self.history)
+        memory = self.history.apply(params["history"], memory, inputs, method=kind.step)
+        return self.outputs(params, inputs, memory), memory
+
+    def outputs(self, params: Params, inputs: Inputs, encoded: Array | None) -> Array:
+        """Evaluate slots, [...], whose histories are encoded, [..., H]; returns [..., N]."""
+        parts = [] if encoded is None else [encoded]
+        if self.state is not None:
+            parts.append(self._state_features(params, inputs))
+        features = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+        return jnp.asarray(self.head.apply(params["head"], features))
+
+    def _state_features(self, params: Params, inputs: Inputs) -> Array:
+        assert self.state is not None
+        if inputs.state is None:
+            raise ValueError("a model that sees the privileged state was asked without one")
+        return jnp.asarray(self.state.apply(params["state"], inputs.state))
+
+
+def make_model(sees: Sees, outputs: int, spaces: Spaces, config: NetworkConfig) -> Model:
+    """Choose a model's parts from the spaces that an environment declares."""
+    history = HISTORIES[config.history](spaces.num_actions, spaces.observation, config)
+    return Model(
+        history=None if sees == "state" else history,
+        state=None if sees == "history" else state_encoder(spaces.state, config),
+        head=Head(config.head_sizes, outputs, config.output_scale),
+    )
+
+
+def init(models: Mapping[str, Model], key: Array, inputs: Inputs) -> Params:
+    """Draw the parameters of several models; `inputs`, leaves [T, B, ...], give shapes only."""
+    parts = [p for m in models.values() for p in (m.history, m.state, m.head) if p is not None]
+    keys = iter(jax.random.split(key, len(parts)))
+    slot = jax.tree.map(lambda x: x[:1, :1], inputs)
+    with jax.default_matmul_precision("float32"):  # orthogonal weights are made by products
+        return {name: model.init(keys, slot) for name, model in models.items()}
+
+
+def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[str, Array]:
+    """Encode the history of every slot, [T, B, H], for each model that reads it: one scan.
+
+    Rows begin with an episode.
+    """
+    reading = {name: model.history for name, model in models.items() if model.history is not None}
+    if not reading:
+        return {}
+    history = next(iter(reading.values()))
+    stacked = jax.tree.map(lambda *p: jnp.stack(p), *(params[n]["history"] for n in reading))
+    encoded = jax.vmap(lambda of_model: history.apply(of_model, inputs))(stacked)
+    return dict(zip(reading, encoded, strict=True))
+
+
+def evaluate(
+    models: Mapping[str, Model], params: Params, inputs: Inputs, encoded: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Evaluate each model in every slot, [T, B, N], given the encoded histories."""
+    return {
+        name: model.outputs(params[name], inputs, encoded.get(name))
+        for name, model in models.items()
+    }

@@ -1,0 +1,78 @@
+"""What a slot stores of a stream, and how rows to train on are derived from slots."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from adqn_jax.types import (
+    FINAL,
+    TERMINATED,
+    TRUNCATED,
+    Array,
+    Environment,
+    Inputs,
+    PyTree,
+    Rows,
+    Stream,
+    Transition,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SlotCodec:
+    """Streams to slots to rows.
+
+    A slot stores what cannot be recomputed, in dtypes as small as its values allow. The
+    privileged state is always derived from the environment's; so is the observation, unless the
+    environment draws it at random or makes it of the action.
+    """
+
+    env: Environment
+    env_params: Any
+
+    @property
+    def longest_episode(self) -> int:
+        """Most transitions in an episode."""
+        return int(self.env_params.max_steps_in_episode)
+
+    def encode(self, streams: Stream, action: Array, reward: Array, end: Array) -> Transition:
+        """Record what the streams saw, did and got; leaves [E, ...]."""
+        stores = not self.env.observes_deterministically
+        return Transition(
+            env_state=streams.env_state,
+            observation=streams.observation if stores else None,
+            action=action.astype(_unsigned(self.env.num_actions - 1)),
+            reward=reward.astype(jnp.float32),
+            time=streams.episode.length.astype(_unsigned(self.longest_episode)),
+            end=end.astype(jnp.uint8),
+        )
+
+    def decode(self, slots: Transition) -> Rows:
+        """Derive rows from slots, leaves [T, B, ...]."""
+        observation, state = jax.vmap(jax.vmap(self._look))(slots)
+        action = slots.action.astype(jnp.int32)
+        return Rows(
+            inputs=Inputs(observation, state, jnp.roll(action, 1, axis=0), slots.time == 0),
+            action=action,
+            reward=slots.reward,
+            terminated=slots.end == TERMINATED,
+            truncated=slots.end == TRUNCATED,
+            valid=slots.end != FINAL,
+        )
+
+    def _look(self, slot: Transition) -> tuple[PyTree, PyTree]:
+        """Return observation and privileged state of one slot."""
+        observation = slot.observation
+        if observation is None:
+            key = jax.random.key(0)  # an environment that may be asked again draws nothing
+            observation = self.env.observe(key, slot.env_state, None, self.env_params)
+        return observation, self.env.privileged_state(slot.env_state, self.env_params)
+
+
+def _unsigned(largest: int) -> Any:
+    for dtype in (jnp.uint8, jnp.uint16):
+        if largest <= jnp.iinfo(dtype).max:
+            return dtype
+    return jnp.uint32

@@ -1,0 +1,151 @@
+"""What decides a run's numbers, and config.json, which keeps it: its only writer and reader."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+from adqn_jax.families import family_of
+from adqn_jax.versions import made_with
+
+CONFIG = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """All that decides a run's numbers; two equal ones have the same numbers, on one machine."""
+
+    env: str
+    """The environment's name."""
+    env_settings: dict[str, Any]
+    """What the name stands for, as JSON can hold it: the environment's `settings`."""
+    observe: str
+    """What the agent sees: `observation` or `state`."""
+    seeds: int
+    seed: int
+    """Root of the random keys."""
+    config: Any
+    """Of the algorithm's family."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as config.json keeps it."""
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        own |= dataclasses.asdict(own.pop("config"))
+        described: dict[str, Any] = json.loads(json.dumps(own))
+        return described
+
+    @classmethod
+    def from_json(cls, run: dict[str, Any]) -> Self:
+        """Read what `to_json` returned, perhaps in an older version.
+
+        Raises:
+          ValueError, KeyError, TypeError, AttributeError: when it is no such thing.
+        """
+        config = family_of(run["algorithm"]).config.from_json(run)
+        settings, observe = run.get("env_settings", {}), run.get("observe", "observation")
+        if not isinstance(run["env"], str):
+            raise TypeError("an environment has a name")
+        return cls(run["env"], settings, observe, run["seeds"], run["seed"], config)
+
+    def with_hyper(self, hyper: Any) -> Self:
+        """Return the same with other traced numbers."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, hyper=hyper))
+
+
+def as_json(experiments: Mapping[str, Experiment]) -> dict[str, Any]:
+    """Return what config.json keeps of several experiments, by name, that are trained together."""
+    return {
+        "points": {name: experiment.to_json() for name, experiment in experiments.items()},
+        "order": list(experiments),  # of the states side by side
+    }
+
+
+def read(folder: pathlib.Path) -> Experiment:
+    """Read which experiment a run folder holds.
+
+    Raises:
+      ValueError: when its config.json is not what run.py writes.
+    """
+    path = folder / CONFIG
+    try:
+        return Experiment.from_json(json.loads(path.read_text())["run"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not what run.py writes") from error
+
+
+def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read what config.json keeps, of one experiment or of several: `run` and `made_with`.
+
+    Both are flat: nested names are joined by dots.
+
+    Raises:
+      ValueError: when it cannot be read.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text())
+        return flat(config["run"]), dict(config["made_with"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"nothing to resume: {path} is not what run.py writes; --overwrite starts anew"
+        ) from error
+
+
+def write(folder: pathlib.Path, run: dict[str, Any]) -> None:
+    """Write config.json, whole or not at all.
+
+    Raises:
+      OSError: when it cannot be written.
+    """
+    os.replace(stage(folder, run), folder / CONFIG)
+
+
+def stage(folder: pathlib.Path, run: dict[str, Any]) -> pathlib.Path:
+    """Write what is to become config.json under another name, which is returned.
+
+    Raises:
+      OSError: when it cannot be written.
+    """
+    partial = folder / "config.partial"
+    try:
+        partial.write_text(json.dumps({"run": run, "made_with": made_with()}, indent=2) + "\n")
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return partial
+
+
+def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Compare what a run was begun with, flat, and what it is to go on with.
+
+    Raises:
+      ValueError: when they differ in more than a larger number of timesteps, naming it.
+    """
+    now = flat(now)
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        longer = name.endswith("train.total_timesteps") and isinstance(old, int)
+        if old != new and not (longer and new is not None and new >= old):
+            raise ValueError(
+                f"the run to resume has {name} {old}, not {new}: give the same settings (more "
+                f"total_timesteps are welcome), or another --name"
+            )
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Join nested names by dots."""
+    joined: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            joined |= flat(value, f"{prefix}{name}.")
+        else:
+            joined[prefix + name] = value
+    return joined
+
+
+def file_name(env_name: str) -> str:
+    """Turn an environment's name into one that a folder or a file can have."""
+    return re.sub(r"[:/\\]", "_", env_name)

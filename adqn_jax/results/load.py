@@ -1,0 +1,110 @@
+"""What run folders hold, as figures need it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from adqn_jax import families
+from adqn_jax.results import experiment, metrics
+from adqn_jax.results.experiment import CONFIG, Experiment
+from adqn_jax.results.metrics import METRICS
+
+#: What a run shows: an agent at work, or what an agent can reach that sees less or more.
+Kind = Literal["agent", "memoryless", "fully observing"]
+
+#: The share of a run's log points, at its end, over which final performance is averaged.
+FINAL_SHARE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One metric of one run."""
+
+    folder: pathlib.Path
+    env: str
+    algo: str
+    kind: Kind
+    timesteps: np.ndarray  # [L] of the log points
+    values: np.ndarray  # [L, S], of seeds whose numbers stayed finite
+    seeds: np.ndarray  # [S], their numbers
+    failed: int = 0  # seeds that are left out
+    training_seconds: float = float("nan")  # of all seeds together, without compiling
+
+    @property
+    def final(self) -> np.ndarray:
+        """Final performance of each seed, [S]: the mean over the last tenth of the log points."""
+        points = max(1, round(FINAL_SHARE * len(self.timesteps)))
+        return np.asarray(self.values[-points:].mean(0))
+
+    @property
+    def stability(self) -> np.ndarray:
+        """How far each seed fell back, [S]: minus the mean, over log points, of best so far less
+        value; 0 of a curve that never falls.
+        """
+        return np.asarray((self.values - np.maximum.accumulate(self.values)).mean(0))
+
+
+def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
+    """Read a run folder.
+
+    Raises:
+      ValueError: when it holds no run, or no such metric.
+    """
+    for name in (CONFIG, METRICS):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no run: it has no {name}")
+    run = experiment.read(folder)
+    columns = metrics.read(folder / METRICS)
+    if metric not in columns:
+        raise ValueError(f"{folder} has no metric {metric!r}; it has {', '.join(columns)}")
+    failed = columns.get("failed", np.zeros_like(columns["timesteps"])).any(0)
+    return Result(
+        folder=folder,
+        env=run.env,
+        algo=run.config.algorithm,
+        kind=_kind(run),
+        timesteps=columns["timesteps"][:, 0],
+        values=columns[metric][:, ~failed],
+        seeds=columns["seed"][0, ~failed].astype(int),
+        failed=int(failed.sum()),
+        training_seconds=float(columns.get("training_seconds", np.full((1, 1), np.nan)).max()),
+    )
+
+
+def load_all(folders: Sequence[pathlib.Path], metric: str = "eval_return") -> list[Result]:
+    """Read the run folders that a user has named.
+
+    Raises:
+      ValueError: when there are none, or one of them cannot be read.
+    """
+    if not folders:
+        raise ValueError("name at least one run folder, <out>/<env>/<algo>/<name>")
+    return [load(folder, metric) for folder in folders]
+
+
+def is_done(folder: pathlib.Path, run: Experiment, total_timesteps: int) -> bool:
+    """Whether the folder holds this very run, and the run its last log point."""
+    if not all((folder / name).is_file() for name in (CONFIG, METRICS, "curve.png")):
+        return False
+    if experiment.read(folder) != run:
+        return False
+    return bool(metrics.read(folder / METRICS)["timesteps"][-1].min() >= total_timesteps)
+
+
+def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, list[Result]]:
+    """Sort results by environment, those named `first` in that order, and by algorithm."""
+    algos = list(families.algorithms())
+    results = sorted(results, key=lambda result: algos.index(result.algo))
+    names = list(dict.fromkeys(result.env for result in results))
+    known = [env for env in first if env in names]
+    order = known + [env for env in names if env not in known]
+    return {env: [result for result in results if result.env == env] for env in order}
+
+
+def _kind(run: Experiment) -> Kind:
+    if run.observe == "state":
+        return "fully observing"
+    return "memoryless" if run.config.parts["network"].history == "none" else "agent"

@@ -1,0 +1,53 @@
+"""metrics.csv, a row for each seed and log point: its only writer and reader."""
+
+import csv
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+METRICS = "metrics.csv"
+
+
+def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace a table by these rows, whole or not at all; without rows there is none.
+
+    Raises:
+      OSError: when it cannot be written; it stays as it was.
+    """
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
+
+
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Read a metrics.csv.
+
+    Returns:
+      A float array [log points, seeds] for each column.
+
+    Raises:
+      ValueError: when it is no such file, has no rows, or not the same log points for every seed.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} must be a table of numbers, as run.py writes it") from error
+    missing = {"seed", "timesteps", "eval_return"} - set(rows[0] if rows else ())
+    if rows and missing:
+        raise ValueError(f"{path} must have the columns of run.py: {', '.join(missing)} is missing")
+    seeds = len({row["seed"] for row in rows})
+    if not rows or len(rows) % seeds:
+        raise ValueError(
+            f"{path} must hold a row for each seed at each log point, it has {len(rows)}"
+        )
+    return {name: np.array([row[name] for row in rows]).reshape(-1, seeds) for name in rows[0]}

@@ -1,0 +1,40 @@
+"""Files that cannot be written at once: no reason to stop training."""
+
+from collections.abc import Callable
+
+from adqn_jax.runs import progress
+from adqn_jax.runs.interrupts import CANNOT_WRITE, StopError, reason
+
+
+class Attempts:
+    """Attempts to write files: what fails is told, once, and tried again."""
+
+    def __init__(self) -> None:
+        """Nothing has failed so far."""
+        self._failed: dict[str, str] = {}
+
+    def attempt(self, what: str, write: Callable[[], None]) -> bool:
+        """Write something, and say whether it could be written."""
+        try:
+            write()
+        except OSError as error:
+            if what not in self._failed:
+                progress.say(f"cannot write {what} ({reason(error)}): will try again")
+            self._failed[what] = reason(error)
+            return False
+        self._failed.pop(what, None)
+        return True
+
+    def check(self) -> None:
+        """Complain of what is not written yet.
+
+        Raises:
+          StopError: naming it.
+        """
+        if self._failed:
+            named = "; ".join(f"{what} ({why})" for what, why in self._failed.items())
+            raise StopError(
+                CANNOT_WRITE,
+                f"could not write {named}: when that is mended, --resume goes on from the last "
+                f"checkpoint",
+            )

@@ -1,0 +1,128 @@
+"""A run's folder: who may write into it, and what it is for."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from adqn_jax.results import experiment
+from adqn_jax.results.experiment import CONFIG
+from adqn_jax.runs import lock
+from adqn_jax.versions import made_with
+
+
+class Claim:
+    """A folder that a run may write into, while it does."""
+
+    def __init__(self, folder: pathlib.Path, run: dict[str, Any], *, resume: bool):
+        """Remember what the run is."""
+        self.folder = folder
+        self.begun = False
+        self.lock: lock.Lock | None = None
+        self.run = run
+        self._resume = resume
+
+    def begin(self, *keep: str) -> None:
+        """Write config.json, after deleting what is neither to be resumed nor to be kept."""
+        checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
+        shutil.rmtree(deleted, ignore_errors=True)
+        partial = experiment.stage(self.folder, self.run)
+        if not self._resume and checkpoints.exists():
+            # Whoever is killed in between leaves a run that starts anew when resumed.
+            checkpoints.rename(deleted)
+        os.replace(partial, self.folder / CONFIG)
+        self.begun = True
+        if not self._resume:
+            self._delete(keep=(CONFIG, lock.NAME, *keep))
+
+    def hold(self) -> None:
+        """Make the folder anew where it has vanished.
+
+        Raises:
+          OSError: when it cannot be made, or another run is at work there by now.
+        """
+        assert self.lock is not None, "only a claimed folder is held"
+        if self.lock.renew():
+            experiment.write(self.folder, self.run)
+
+    def _delete(self, keep: tuple[str, ...]) -> None:
+        for path in self.folder.iterdir():
+            if path.name in keep:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def claim(
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
+) -> Iterator[Claim]:
+    """Hold a run's folder; unless the run begins, what is there stays as it is.
+
+    Raises:
+      ValueError: when the folder holds a run and neither flag says what to do with it, when it
+        cannot be written, when another run is at work there, or when what is to be resumed or
+        overwritten is no such run.
+    """
+    _refuse(folder, run, overwrite=overwrite, resume=resume)
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    claimed, fresh = Claim(folder, run, resume=resume), not _occupied(folder)
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            claimed.lock = lock.Lock(folder)
+            if fresh:  # so that even a run that is killed while compiling can be resumed
+                experiment.write(folder, run)
+        except OSError as error:
+            raise ValueError(
+                f"cannot write to {folder}: {error.strerror}; choose another --out"
+            ) from error
+        yield claimed
+    finally:
+        if claimed.lock and fresh and not claimed.begun:
+            (folder / CONFIG).unlink(missing_ok=True)
+        if claimed.lock:
+            claimed.lock.release()
+        if not claimed.begun:
+            for path in new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+
+def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+    config = folder / CONFIG
+    if (resume or overwrite) and not config.exists() and (resume or _occupied(folder)):
+        what = "resume" if resume else "overwrite"
+        raise ValueError(f"nothing to {what}: {folder} holds no run")
+    if resume:
+        before, made_before = experiment.read_record(folder)
+        experiment.refuse_differences(before, run)
+        _tell_versions(made_before)
+    elif _occupied(folder) and not overwrite:
+        if not config.exists():
+            raise ValueError(f"{folder} holds other files: --name chooses another folder")
+        raise ValueError(
+            f"{folder} already holds a run: --resume goes on with it, --overwrite deletes it, "
+            f"--name chooses another folder"
+        )
+
+
+def _occupied(folder: pathlib.Path) -> bool:
+    return folder.exists() and any(path.name != lock.NAME for path in folder.iterdir())
+
+
+def _tell_versions(before: dict[str, str]) -> None:
+    """Say what may keep a resumed run from being bit-equal."""
+    now = made_with()
+    for name in ("jax", "jaxlib", "device"):
+        if before.get(name) != now[name]:
+            print(
+                f"note: the run was begun with {name} {before.get(name)}, this is {now[name]}: "
+                f"from here on its numbers may differ in rounding",
+                file=sys.stderr,
+            )

@@ -1,0 +1,108 @@
+"""From experiments to a run at work: what trains them, what that needs, what refuses it."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from adqn_jax import extras
+from adqn_jax.parallel import SeedRunner
+from adqn_jax.results import experiment
+from adqn_jax.runs import sinks
+from adqn_jax.runs.checkpoint import Checkpoints
+from adqn_jax.runs.folder import claim
+from adqn_jax.runs.memory import Memory
+from adqn_jax.runs.outcome import Point
+from adqn_jax.runs.records import Records
+from adqn_jax.runs.session import Options, Session
+from adqn_jax.trainer import make_trainer
+
+
+def make_runner(points: Sequence[Point], env: Any, env_params: Any) -> SeedRunner:
+    """Return what trains points side by side; they differ in traced numbers only.
+
+    Raises:
+      ValueError: when the configuration cannot be run.
+    """
+    first = points[0].experiment
+    numbers = [point.experiment.config.parts["hyper"] for point in points]
+    hyper = jax.tree.map(lambda *of_points: np.array(of_points), *numbers)
+    return SeedRunner(make_trainer(first.config, env, env_params), first.seeds, hyper)
+
+
+def describe(points: Sequence[Point], runner: SeedRunner) -> None:
+    """Print what a run would need, without training."""
+    _introduce(points, runner)
+    print(_compile(runner).table())
+
+
+def train(points: Sequence[Point], runner: SeedRunner, options: Options) -> None:
+    """Train, and leave the results in the points' folders.
+
+    Raises:
+      ValueError: when something is refused (see `prepare`); nothing has changed then.
+      StopError: when the run ends before it is done, or its results cannot be written.
+    """
+    with prepare(points, runner, options) as run:
+        run()
+
+
+@contextlib.contextmanager
+def prepare(
+    points: Sequence[Point], runner: SeedRunner, options: Options
+) -> Iterator[Callable[[], None]]:
+    """Claim the folder, compile, and check all that could refuse the run.
+
+    Args:
+      points: what is trained together, one after the other in the states' leading axis.
+      runner: as `make_runner` returns it, compiled or not.
+      options: where, and for how long.
+
+    Yields:
+      A function without arguments that trains; it raises as `train` does.
+
+    Raises:
+      ValueError: when the folder holds another run, or one and no flag says what to do with it;
+        when it is in use; when memory does not suffice; when a package is missing.
+    """
+    sinks.check(options.log)
+    for module in ("scipy", "matplotlib"):  # for what is written at the very end
+        extras.need(module, "results")
+    run = points[0].experiment.to_json()
+    if len(points) > 1 or options.folder != points[0].folder:
+        run = experiment.as_json({point.folder.name: point.experiment for point in points})
+    with (
+        options.interrupts,
+        claim(options.folder, run, overwrite=options.overwrite, resume=options.resume) as claimed,
+    ):
+        checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds)
+        newest = checkpoints.newest() if options.resume else None
+        _introduce(points, runner)
+        _compile(runner).check()
+        records = Records([point.folder for point in points], runner.num_seeds)
+        session = Session(points, runner, claimed, records, checkpoints)
+        yield functools.partial(session.run, options, newest)
+
+
+def _introduce(points: Sequence[Point], runner: SeedRunner) -> None:
+    plan, first = runner.trainer.plan, points[0].experiment
+    trained = plan.updates_per_iteration * plan.trained_per_update / plan.timesteps_per_iteration
+    print(
+        f"{first.config.algorithm} on {first.env}, "
+        f"{f'{len(points)} points x ' if len(points) > 1 else ''}{runner.num_seeds} seeds on "
+        f"{len(jax.local_devices())} x {jax.devices()[0].platform}\n"
+        f"each seed: {plan.total_timesteps:,} timesteps, {plan.warmup_steps * plan.num_envs:,} of "
+        f"them warm-up; an iteration is {plan.timesteps_per_iteration} timesteps and "
+        f"{plan.updates_per_iteration} gradient steps on {plan.batch_rows} x "
+        f"{plan.row_length} timesteps ({trained:.3g} trained per timestep simulated)",
+        flush=True,
+    )
+
+
+def _compile(runner: SeedRunner) -> Memory:
+    runner.compile()
+    print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
+    return Memory.of(runner)

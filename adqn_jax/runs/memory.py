@@ -1,0 +1,91 @@
+"""What a run needs of a device's memory, known before anything is allocated."""
+
+import dataclasses
+import math
+import os
+from typing import Any
+
+import jax
+
+from adqn_jax.parallel import SeedRunner
+
+
+class TooLargeError(ValueError):
+    """A run does not fit; `most_seeds` of it would."""
+
+    def __init__(self, sentence: str, most_seeds: int):
+        """Keep both."""
+        super().__init__(sentence)
+        self.most_seeds = most_seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes of a run, over all devices, and how many there are."""
+
+    seeds: int  # that are run, those that only fill places included
+    parameters: int  # numbers, of one seed's policy and of what is saved with it
+    parts: dict[str, int]  # of the agent's state
+    total: int  # with the compiled program's own needs
+    available: int
+
+    @classmethod
+    def of(cls, runner: SeedRunner) -> "Memory":
+        """Measure a compiled run."""
+        agent, states = runner.trainer.agent, runner.abstract_states.agent
+        return cls(
+            seeds=runner.places,
+            parameters=sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(agent.deployed(states))),
+            parts={name: _bytes(part) for name, part in agent.parts(states).items()},
+            total=runner.bytes_needed,
+            available=_available(),
+        )
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds would fit."""
+        return int(self.available // (self.total / self.seeds))
+
+    def check(self) -> None:
+        """Refuse what does not fit.
+
+        Raises:
+          TooLargeError: naming the number of seeds that does.
+        """
+        if self.total > self.available:
+            sentence = (
+                f"{self.seeds} seeds need {_gib(self.total)} of memory, and there are "
+                f"{_gib(self.available)}: at most {self.most_seeds} seeds fit"
+            )
+            if "replay" in self.parts:
+                replay = _gib(self.parts["replay"])
+                sentence += f"; or lower buffer_timesteps, which takes {replay}"
+            raise TooLargeError(sentence, self.most_seeds)
+
+    def table(self) -> str:
+        """Say it all."""
+        lines = [f"{self.parameters:,} parameters in a seed's networks", ""]
+        lines += [f"{'':>28}{'a seed':>14}{f'{self.seeds} seeds':>14}"]
+        rows = self.parts | {"all, with working memory": self.total}
+        lines += [f"{n:>28}{_gib(b / self.seeds):>14}{_gib(b):>14}" for n, b in rows.items()]
+        lines += [
+            "",
+            f"there are {_gib(self.available)} of memory: at most {self.most_seeds} seeds fit",
+        ]
+        return "\n".join(lines)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _available() -> int:
+    """Return the bytes that there are, over all local devices."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return sum(device.memory_stats()["bytes_limit"] for device in devices)
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.3g} GiB" if size >= 2**27 else f"{size / 2**20:.3g} MiB"

@@ -1,0 +1,87 @@
+"""What a finished run leaves beside its metrics: policies, curves, and a summary."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import jax
+
+from adqn_jax.parallel import SeedRunner
+from adqn_jax.policy import make_policy, save_policy
+from adqn_jax.results.experiment import Experiment
+from adqn_jax.runs.records import Records
+from adqn_jax.trainer import Trainer
+from adqn_jax.types import Params
+from adqn_jax.versions import made_with
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """An experiment, and the folder of what it leads to."""
+
+    experiment: Experiment
+    folder: pathlib.Path
+
+
+def save_policies(points: Sequence[Point], trainer: Trainer, params: Params) -> None:
+    """Write a policy for each point and seed; leaves of `params` are [P * S, ...]."""
+    params = jax.device_get(params)
+    for i, point in enumerate(points):
+        about = point.experiment.to_json()
+        about = {name: about[name] for name in ("env", "env_settings", "observe", "seeds", "seed")}
+        about["made_with"] = made_with()
+        folder = point.folder / "policy"
+        folder.mkdir(exist_ok=True)
+        for seed in range(point.experiment.seeds):
+            at = i * point.experiment.seeds + seed
+            seed_params = jax.tree.map(lambda x, at=at: x[at], params)
+            policy = make_policy(
+                point.experiment.config, trainer.env, trainer.env_params, seed_params,
+                about | {"seed_index": seed},
+            )  # fmt: skip
+            save_policy(folder / f"seed-{seed:03d}.npz", policy)
+
+
+def draw_curves(points: Sequence[Point]) -> None:
+    """Draw each point's curve.png.
+
+    Raises:
+      MissingExtraError: when matplotlib or scipy is not installed.
+    """
+    from adqn_jax.results import figures  # takes a second
+
+    for point in points:
+        figures.curve(point.folder)
+
+
+def report(
+    points: Sequence[Point], runner: SeedRunner, records: Records, trained: int, seconds: float
+) -> None:
+    """Print how it went: means over the seeds that did not fail.
+
+    Args:
+      points: what was trained together.
+      runner: trained it.
+      records: its metrics.
+      trained: timesteps simulated by each seed after the warm-up.
+      seconds: wall-clock seconds of that.
+    """
+    from adqn_jax.results.estimates import standard_error  # takes a second
+
+    final = records.last("eval_return")
+    rate = trained * runner.total_seeds / seconds
+    rows = {
+        "final greedy return": f"{records.mean('eval_return'):.3f} +- "
+        f"{standard_error(final):.3f} (standard error)",
+        "last 100 episodes": f"{records.mean('behaviour_return'):.3f} (behaviour)",
+        "compiling": f"{runner.compile_seconds:.1f} s",
+        "training": f"{seconds:.1f} s",
+        "timesteps": f"{rate:,.0f} /s over all seeds",
+        "results": str(points[0].folder),
+    }
+    if len(points) > 1:  # the table of the sweep tells them apart
+        rows = {name: rows[name] for name in ("compiling", "training", "timesteps")}
+    if failed := runner.total_seeds - final.size:
+        rows["failed"] = f"{failed} of {runner.total_seeds} seeds, which the figures leave out"
+    for name, value in rows.items():
+        print(f"{name:>20}  {value}")

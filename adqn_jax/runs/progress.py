@@ -1,0 +1,32 @@
+"""What a run tells whoever watches it, without tearing the progress bar apart."""
+
+from typing import Any
+
+from adqn_jax.extras import extra
+
+
+def bar(total: int, done: int) -> Any:
+    """Return tqdm's progress bar over timesteps; there is none where no terminal is.
+
+    Raises:
+      MissingExtraError: when tqdm is not installed.
+    """
+    with extra("experiments"):
+        import tqdm
+
+    return tqdm.tqdm(
+        total=total, initial=done, unit=" timesteps", unit_scale=True, disable=None,
+        dynamic_ncols=True,
+    )  # fmt: skip
+
+
+def say(sentence: str) -> None:
+    """Print a line above the bar.
+
+    Raises:
+      MissingExtraError: when tqdm is not installed.
+    """
+    with extra("experiments"):
+        import tqdm
+
+    tqdm.tqdm.write(sentence)

@@ -1,0 +1,207 @@
+"""A training run as the host sees it: compiled chunks, and what happens between them."""
+
+import dataclasses
+import functools
+import math
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from adqn_jax.parallel import SeedRunner
+from adqn_jax.results import experiment
+from adqn_jax.runs import outcome, progress, sinks
+from adqn_jax.runs.attempts import Attempts
+from adqn_jax.runs.checkpoint import Checkpoints, Newest
+from adqn_jax.runs.folder import Claim
+from adqn_jax.runs.interrupts import Interrupts, StopError
+from adqn_jax.runs.outcome import Point
+from adqn_jax.runs.records import Records
+from adqn_jax.runs.sinks import Sink
+from adqn_jax.trainer import Trainer
+
+#: Seconds after which a checkpoint that could not be written is tried again.
+_RETRY_SECONDS = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a run does beside training, and when it stops; none of it changes a number."""
+
+    folder: pathlib.Path
+    overwrite: bool = False
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
+    interrupts: Interrupts = dataclasses.field(default_factory=lambda: Interrupts(math.inf))
+    log: Sequence[sinks.Name] = ()
+
+
+@dataclasses.dataclass
+class Session:
+    """A run in progress."""
+
+    points: Sequence[Point]  # trained together: one, or those of a sweep's program
+    runner: SeedRunner
+    claimed: Claim
+    records: Records
+    checkpoints: Checkpoints
+    sinks: Sequence[Sink] = ()  # beside metrics.csv
+    states: Any = None  # of all seeds; before it begins there are none
+    chunks: int = 0  # finished so far
+    training_seconds: float = 0.0  # in compiled programs, so far
+    attempts: Attempts = dataclasses.field(default_factory=Attempts)
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the results go."""
+        return self.claimed.folder
+
+    @property
+    def trainer(self) -> Trainer:
+        """The functions of one seed."""
+        return self.runner.trainer
+
+    @property
+    def iterations(self) -> int:
+        """Finished so far."""
+        return self.chunks * self.trainer.plan.iterations_per_chunk
+
+    @property
+    def timesteps(self) -> int:
+        """Simulated so far, per seed."""
+        return int(self.trainer.plan.timesteps(self.iterations))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to train."""
+        plan = self.trainer.plan
+        return self.chunks >= plan.chunks_per_log * plan.log_points
+
+    def run(self, options: Options, newest: Newest | None) -> None:
+        """Train to the end, or until something asks to stop.
+
+        Raises:
+          StopError: when the run ends before it is done, or its results cannot be written.
+        """
+        self.claimed.begin()
+        self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
+        if options.interrupts.stop:
+            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts))
+        self.begin(newest)
+        self.train(options.interrupts, options.checkpoint_minutes * 60.0)
+        if self.done:
+            self.finish()
+        else:
+            self.pause(options.interrupts)
+
+    def begin(self, newest: Newest | None) -> None:
+        """Start anew, or from the newest checkpoint."""
+        if newest is None:
+            key = jax.random.key(self.points[0].experiment.seed)
+            self.states = jax.block_until_ready(self.runner.init(key))
+        else:
+            like = self.runner.abstract_states
+            self.states, history = self.checkpoints.restore(newest.iterations, like)
+            self.records.log = history["log"]
+            self.training_seconds = history["training_seconds"]
+            self.chunks = newest.iterations // self.trainer.plan.iterations_per_chunk
+            for sentence in newest.damaged:
+                print(sentence, flush=True)
+            print(f"going on from the checkpoint at timestep {self.timesteps:,}", flush=True)
+            self.attempts.attempt("metrics.csv", self.records.write)
+        self.log()
+
+    def train(self, interrupts: Interrupts, checkpoint_seconds: float) -> None:
+        """Run chunk after chunk, until all is done or something asks to stop."""
+        plan, seeds = self.trainer.plan, self.runner.total_seeds
+        save_at = time.monotonic() + checkpoint_seconds
+        with progress.bar(plan.total_timesteps * seeds, self.timesteps * seeds) as bar:
+            while not self.done and not interrupts.stop:
+                self.advance()
+                bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
+                bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
+                if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
+                    save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
+                if time.monotonic() >= save_at:
+                    self.save()
+                    save_at = time.monotonic() + checkpoint_seconds
+        self.save()
+
+    def advance(self) -> None:
+        """Run a chunk and, when a log point is reached, evaluate and record."""
+        started = time.perf_counter()
+        self.states = jax.block_until_ready(self.runner.iterate(self.states))
+        self.chunks += 1
+        if self.chunks % self.trainer.plan.chunks_per_log:
+            self.training_seconds += time.perf_counter() - started
+            return
+        found = self.runner.evaluate(self.states)
+        self.training_seconds += time.perf_counter() - started
+        for sentence in self.records.add(found, self.training_seconds):
+            progress.say(sentence)
+        if self.hold():
+            self.attempts.attempt("metrics.csv", self.records.write)
+            self.log()
+
+    def log(self, *, last: bool = False) -> None:
+        """Hand the metrics so far to the sinks; at the end of the run (`last`), close these."""
+        for sink in self.sinks:
+            write = functools.partial(sink.write, self.records.rows(), last=last)
+            self.attempts.attempt(sink.name, write)
+
+    def save(self) -> None:
+        """Write a checkpoint in the background."""
+        history = {"log": self.records.log, "training_seconds": self.training_seconds}
+        if self.hold():
+            self.checkpoints.save(self.iterations, self.states, history)
+
+    def hold(self) -> bool:
+        """Say whether the folder is there, and ours; make it anew where it has vanished."""
+        return self.attempts.attempt(str(self.folder), self.claimed.hold)
+
+    def pause(self, interrupts: Interrupts) -> None:
+        """Close what is open before the run is done.
+
+        Raises:
+          StopError: always, saying how to go on.
+        """
+        self.attempts.attempt("a checkpoint", self.checkpoints.wait)
+        self.log(last=True)
+        self.attempts.check()
+        raise StopError(interrupts.code, self._why_stopped(interrupts))
+
+    def finish(self) -> None:
+        """Write the policies, the curve, and what could not be written before.
+
+        Raises:
+          StopError: when something cannot be written.
+        """
+        attempt, points = self.attempts.attempt, self.points
+        attempt("a checkpoint", self.checkpoints.wait)
+        if not self.hold():
+            self.attempts.check()
+        params = self.trainer.acting_params(self.states)
+        written = [
+            attempt("metrics.csv", self.records.write),
+            attempt("policy/", lambda: outcome.save_policies(points, self.trainer, params)),
+            attempt("config.json", self._write_configs),
+        ]
+        if all(written):  # the curve says that the run is complete
+            attempt("curve.png", lambda: outcome.draw_curves(points))
+        self.log(last=True)  # what is local is written by now, should a server not answer
+        self.attempts.check()
+        trained = self.iterations * self.trainer.plan.timesteps_per_iteration
+        outcome.report(points, self.runner, self.records, trained, self.training_seconds)
+
+    def _why_stopped(self, interrupts: Interrupts) -> str:
+        timesteps = 0 if self.states is None else self.timesteps
+        return (
+            f"{interrupts.reason}: stopped at timestep {timesteps:,}; the same command with "
+            f"--resume goes on in {self.folder}"
+        )
+
+    def _write_configs(self) -> None:
+        for point in self.points:
+            experiment.write(point.folder, point.experiment.to_json())

@@ -1,0 +1,95 @@
+"""What can be set of value-based learning; the defaults are the authors' settings."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from flax import struct
+
+from adqn_jax.config import BaseConfig, LoopConfig, NetworkConfig, Range, ReadWhen, above
+
+
+@struct.dataclass
+class Hyperparameters:
+    """Traced numbers."""
+
+    learning_rate: Annotated[float, above(0)] = 1e-4
+    """Step size of Adam."""
+    adam_eps: Annotated[float, above(0)] = 1e-4
+    """Term that Adam adds to its denominator."""
+    discount: Annotated[float, Range(0, 1)] = 0.99
+    """Discount per timestep, in [0, 1]."""
+    return_lambda: Annotated[float, Range(0, 1), ReadWhen("returns", "lambda")] = 0.0
+    """Mixing of multi-step returns, in [0, 1]; 0 is the one-step target. Read when `returns` is
+    `lambda`."""
+    epsilon_start: Annotated[float, Range(0, 1)] = 1.0
+    """Probability of a random action when training begins, in [0, 1]."""
+    epsilon_end: Annotated[float, Range(0, 1)] = 0.1
+    """Probability of a random action after `epsilon_timesteps`, in [0, 1]."""
+    epsilon_timesteps: Annotated[float, above(0)] = 1_000_000
+    """Simulated timesteps over which epsilon falls linearly; it starts to fall at timestep 0."""
+    target_period: Annotated[float, above(0), ReadWhen("target", "periodic")] = 10_000
+    """Simulated timesteps between copies to the target networks. Read when `target` is
+    `periodic`."""
+    target_tau: Annotated[float, above(0, 1), ReadWhen("target", "polyak")] = 0.02
+    """Share of the online networks that moves into the targets after every gradient step, in
+    (0, 1]. Read when `target` is `polyak`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """What Q and U regress on."""
+
+    returns: Literal["lambda", "n-step"] = "lambda"
+    """Multi-step targets: lambda-returns over the row (`return_lambda` 0: one step), or `n_step`
+    rewards and a bootstrap."""
+    n_step: Annotated[int, Range(1), ReadWhen("returns", "n-step")] = 1
+    """Rewards in an n-step target. Read when `returns` is `n-step`."""
+    cut_at_exploration: bool = False
+    """Whether a multi-step target ends before an action that was not greedy."""
+    time_limit: Literal["terminates", "bootstraps"] = "terminates"
+    """Whether the value after a time limit is 0, as in the authors' trainer, or bootstrapped."""
+    regress_actions: Annotated[
+        Literal["all", "taken"], ReadWhen("regress_on", "privileged", "an algorithm with -vr")
+    ] = "all"
+    """Actions over which `-vr` algorithms regress Q on U: all, as in the authors' trainer, or
+    the one taken, as in the paper."""
+    average: Literal["transition", "episode"] = "transition"
+    """Mean over all transitions of a batch; or over those of each episode that lies whole in a
+    row, then over the episodes, as in the authors' trainer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(LoopConfig):
+    """The training loop with replay; counts of timesteps are simulated ones, per seed."""
+
+    warmup_timesteps: Annotated[int, Range(0)] = 50_000
+    """Timesteps of random actions before the first gradient step; rounded up."""
+    buffer_timesteps: Annotated[int, Range(1)] = 1_000_000
+    """Timesteps that the replay buffer holds; rounded down to whole streams."""
+    steps_per_iteration: Annotated[int, Range(0)] = 0
+    """Steps of each environment between gradient steps; 0: the fewest for which `replay_ratio`
+    gives a whole number of gradient steps, within 1 percent."""
+    replay_ratio: Annotated[float, above(0)] = 8.0
+    """Timesteps trained on per timestep simulated."""
+    batch_rows: Annotated[int, Range(1)] = 1
+    """Rows in a gradient step."""
+    row_length: Annotated[int, Range(0)] = 0
+    """Transitions in a row; 0: the environment's longest episode."""
+    target: Literal["periodic", "polyak"] = "periodic"
+    """Target networks by copies every `target_period`, or averaged with `target_tau`."""
+    max_grad_norm: Annotated[float, Range(0)] = 0.0
+    """Largest norm of the gradient of each network, Q's and U's apart; 0: no clipping."""
+    eval_params: Literal["online", "target"] = "online"
+    """Networks that are evaluated and saved as the policy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(BaseConfig):
+    """A whole training run of one seed."""
+
+    algorithm: str = "adqn-vr"
+    """One of `adqn_jax.ALGORITHMS`."""
+    hyper: Hyperparameters = Hyperparameters()
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()

@@ -1,0 +1,66 @@
+"""How often value-based learning trains on what it has gathered, and whether that can be."""
+
+import math
+
+from adqn_jax.config import check
+from adqn_jax.plan import Plan, make_plan
+from adqn_jax.value.config import Config, TrainConfig
+
+#: How far the replay ratio of a whole number of updates may lie from the one asked for.
+RATIO_TOLERANCE = 0.01
+_MOST_STEPS_PER_ITERATION = 1_000
+
+
+def plan_of(config: Config, longest_episode: int) -> Plan:
+    """Derive a run's shapes and counts.
+
+    Raises:
+      ValueError: when the configuration cannot be run; one sentence says why, and what could.
+    """
+    check(config)
+    train = config.train
+    row_length = train.row_length or longest_episode
+    if config.loss.average == "episode" and row_length < longest_episode:
+        raise ValueError(
+            f"averaging over whole episodes needs rows that hold the longest one: row_length must "
+            f"be at least {longest_episode}, got {row_length}"
+        )
+    steps, updates = _schedule(train, row_length)
+    warmup_steps = math.ceil(train.warmup_timesteps / train.num_envs)
+    if warmup_steps + steps < row_length + 1:
+        raise ValueError(
+            f"the first gradient step needs {row_length + 1} timesteps of each of {train.num_envs} "
+            f"streams: warmup_timesteps must be at least "
+            f"{(row_length + 1 - steps) * train.num_envs}, got {train.warmup_timesteps}"
+        )
+    return make_plan(
+        train, longest_episode=longest_episode, warmup_steps=warmup_steps, steps=steps,
+        updates=updates, batch_rows=train.batch_rows, row_length=row_length,
+    )  # fmt: skip
+
+
+def _schedule(train: TrainConfig, row_length: int) -> tuple[int, int]:
+    """Return steps and updates per iteration that keep the replay ratio."""
+    updates_per_step = train.replay_ratio * train.num_envs / (train.batch_rows * row_length)
+    candidates = range(1, _MOST_STEPS_PER_ITERATION + 1)
+    if train.steps_per_iteration:
+        candidates = range(train.steps_per_iteration, train.steps_per_iteration + 1)
+    for steps in candidates:
+        updates = round(updates_per_step * steps)
+        if updates and abs(updates / (updates_per_step * steps) - 1) <= RATIO_TOLERANCE:
+            return steps, updates
+    asked = (
+        f"replay_ratio {train.replay_ratio:g} with {train.num_envs} environments and batches of "
+        f"{train.batch_rows} x {row_length} timesteps"
+    )
+    if not train.steps_per_iteration:
+        raise ValueError(
+            f"{asked} gives no whole number of gradient steps within {_MOST_STEPS_PER_ITERATION} "
+            f"steps; raise replay_ratio or num_envs, or lower batch_rows"
+        )
+    exact = updates_per_step * train.steps_per_iteration
+    whole = max(1, round(exact))
+    raise ValueError(
+        f"{asked} gives {exact:.3g} gradient steps per {train.steps_per_iteration} steps, which is "
+        f"no whole number; with replay_ratio {train.replay_ratio * whole / exact:.4g} it is {whole}"
+    )

@@ -1,0 +1,40 @@
+"""Pictures of environments: the true state, and what the agent sees of it. They need matplotlib."""
+
+from typing import Any
+
+from envs.carflag import CarFlag
+from envs.cleaner import Cleaner
+from envs.four_rooms import MemoryFourRooms
+from envs.heavenhell import HeavenHell
+from envs.pictures.carflag import CarFlagPicture
+from envs.pictures.cleaner import CleanerPicture
+from envs.pictures.four_rooms import FourRoomsPicture
+from envs.pictures.heavenhell import HeavenHellPicture
+from envs.pictures.picture import FullyObservedPicture, Picture
+from envs.wrappers import FullyObserved
+
+#: By the environment's class.
+PICTURES: dict[type, Any] = {
+    CarFlag: CarFlagPicture,
+    HeavenHell: HeavenHellPicture,
+    Cleaner: CleanerPicture,
+    MemoryFourRooms: FourRoomsPicture,
+}
+
+
+def picture_of(env: Any, env_params: Any) -> Picture:
+    """Choose the picture of an environment.
+
+    Raises:
+      ValueError: when there is none.
+    """
+    if isinstance(env, FullyObserved):
+        return FullyObservedPicture(picture_of(env.wrapped, env_params))
+    for kind, picture in PICTURES.items():
+        if isinstance(env, kind):
+            drawn: Picture = picture(env, env_params)
+            return drawn
+    raise ValueError(
+        f"there is no picture of {env.name}; there are those of carflag, heavenhell-N, cleaner and "
+        f"memory-four-rooms-NxN"
+    )

@@ -1,0 +1,53 @@
+"""What an agent must find out in each environment, and when it is told."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from envs.carflag import CarFlag
+from envs.four_rooms import MemoryFourRooms
+from envs.heavenhell import HeavenHell
+from envs.wrappers import FullyObserved
+
+_OBSERVED_BEACON, _BEACON = 5, 4  # the types of a view's cells, and of a grid's
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A hidden variable that stays the same for an episode."""
+
+    hidden: Callable[[Any], np.ndarray]
+    """Privileged states, [..., *shape], to what is hidden, int [...]."""
+    told: Callable[[Any], np.ndarray]
+    """Observations, [..., *shape], to whether they show it, bool [...]."""
+
+
+def secret_of(env: Any) -> Secret | None:
+    """Return an environment's secret; None where there is none, or none is known."""
+    if isinstance(env, FullyObserved):
+        secret = secret_of(env.wrapped)
+        return secret and Secret(secret.hidden, lambda o: secret.hidden(o) == secret.hidden(o))
+    if isinstance(env, HeavenHell):
+        cells = env.num_cells
+        return Secret(
+            hidden=lambda state: np.asarray(state) // cells,  # the side of heaven
+            told=lambda o: (np.asarray(o) == cells - 1) | (np.asarray(o) == cells),  # the priest
+        )
+    if isinstance(env, CarFlag):
+        return Secret(
+            hidden=lambda state: state[..., 2].astype(int),  # the side of heaven
+            told=lambda o: o[..., 2] != 0,  # in the zone
+        )
+    if isinstance(env, MemoryFourRooms):
+        return Secret(
+            hidden=lambda state: _colour_of_beacon(state["grid"]),
+            told=lambda o: (o[..., 0] == _OBSERVED_BEACON).any((-1, -2)),
+        )
+    return None
+
+
+def _colour_of_beacon(grid: np.ndarray) -> np.ndarray:
+    """Return the colour's index, int [...], of grids [..., R, C, 3]."""
+    return np.where(grid[..., 0] == _BEACON, grid[..., 2], 0).max((-1, -2))

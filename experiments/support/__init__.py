@@ -1,0 +1,1 @@
+"""What the commands share. Importing any of it sets nothing up."""

@@ -1,0 +1,113 @@
+"""What every command does at its edges: devices, compilation cache, and bad input.
+
+Importing it sets nothing up. A command calls `set_up` before it imports what makes JAX look for
+devices, as gymnax does; and `run` to end with an exit code and at most one sentence.
+"""
+
+import contextlib
+import io
+import os
+import pathlib
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+_EXPERIMENTS = pathlib.Path(__file__).parents[1]
+
+
+def set_up() -> None:
+    """Set JAX up for a command: devices, compilation cache, tracebacks; and Ctrl-C."""
+    # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import jax  # takes a second
+
+    _use_every_core()
+    _cache_compilations()
+    jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
+    from adqn_jax.runs.interrupts import StopError, reason
+
+    try:
+        main()
+    except StopError as stop:
+        print(f"{stop}", file=sys.stderr)
+        sys.exit(stop.code)
+    except OSError as error:
+        _end(reason(error))
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _end(str(error))
+
+
+def parse(target: Any, **settings: Any) -> Any:
+    """Read the command line with tyro, whose complaints become one sentence.
+
+    Args:
+      target: what `tyro.cli` takes, or a function by name of each subcommand.
+      settings: passed on to tyro.
+
+    Raises:
+      ValueError: when the words do not fit.
+    """
+    read = tyro.extras.subcommand_cli_from_dict if isinstance(target, dict) else tyro.cli
+    boxed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxed):
+            result = read(target, **settings)
+    except SystemExit as end:
+        if end.code != 2:
+            raise
+        raise ValueError(_sentence(boxed.getvalue())) from None
+    sys.stderr.write(boxed.getvalue())
+    return result
+
+
+def _sentence(box: str) -> str:
+    """Take the words out of the frame that tyro draws, in ASCII or not: complaint; hint."""
+    plain = re.sub("\x1b\\[[0-9;]*m", "", box)
+    lines = [line.strip("│| ") for line in plain.splitlines()[1:-1]]
+    parts = [part.strip(" .") for part in re.split("(?:─|-){3,}", " ".join(lines))]
+    return "; ".join([part for part in parts if part][:2])
+
+
+def _end(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether our own code raised it, as a sentence to the user, and no library by accident."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    package = frame.f_globals["__name__"].partition(".")[0]
+    file = pathlib.Path(frame.f_code.co_filename)
+    return package in ("adqn_jax", "envs") or _EXPERIMENTS in file.parents
+
+
+def _use_every_core() -> None:
+    """Make every core a device, unless XLA_FLAGS says otherwise.
+
+    Seeds shared out among as many single-core programs run faster than one program that leaves
+    its small products to XLA's threads.
+    """
+    import jax
+
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def _cache_compilations() -> None:
+    """Keep compiled programs between runs, unless JAX is told where or whether to."""
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+        jax.config.update("jax_compilation_cache_dir", str(cache / "adqn_jax"))

@@ -1,0 +1,160 @@
+"""What the command line of run.py says, and how to say it again."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, get_type_hints
+
+import tyro
+
+import envs
+from adqn_jax import Config, families
+from adqn_jax.results.experiment import Experiment, file_name
+from adqn_jax.runs import sinks
+from support import cli, presets
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What is trained, which decides the defaults of everything else."""
+
+    env: Annotated[str, tyro.conf.arg(help=f"Environment: {'; '.join(envs.KNOWN)}.")] = "carflag"
+    algo: Annotated[str, tyro.conf.arg(help=f"Algorithm: {', '.join(families.algorithms())}.")] = (
+        "adqn-vr"
+    )
+    preset: str = "fast"
+    """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
+    observe: envs.Observe = "observation"
+    """What the agent sees: its observations, or, for an upper bound, the privileged state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunArgs(Choice):
+    """Everything that can be set, whatever the algorithm."""
+
+    seeds: int = 20
+    """Number of seeds, trained side by side."""
+    seed: int = 0
+    """Root of the random keys; seed i of a run draws from fold_in(key(seed), i)."""
+    out: pathlib.Path = pathlib.Path("runs")
+    """Folder of all runs."""
+    name: str | None = None
+    """Name of this run's folder, <out>/<env>/<algo>/<name>, of letters, digits and any of ._=,+-;
+    unless given, `default`, or, of a run that shows a bound, `memoryless` (--history none),
+    `state` (--observe state) or both."""
+    overwrite: bool = False
+    """Delete what the run's folder holds, and start anew."""
+    resume: bool = False
+    """Go on from the newest checkpoint in the run's folder, or anew where there is none yet."""
+    dry_run: bool = False
+    """Only say what the run would need: parameters, memory, and how many seeds would fit."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints; one is always written at the end."""
+    timeout: float = math.inf
+    """Minutes, compiling included, after which the run saves all and stops."""
+    log: tuple[sinks.Name, ...] = ()
+    """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
+    (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the
+    package."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Args(RunArgs):
+    """Everything that can be set."""
+
+    config: Any = dataclasses.field(default_factory=Config)
+    """What the algorithm's family can be told."""
+
+
+def parse(argv: Sequence[str], description: str | None = None) -> Args:
+    """Read the command line; the defaults follow the environment, algorithm and preset chosen.
+
+    Raises:
+      ValueError: when something is unknown, contradicts itself, or is out of its range.
+    """
+    without_help = [word for word in argv if word not in ("-h", "--help")]
+    choice, _ = cli.parse(Choice, args=without_help, return_unknown_args=True)
+    preset = presets.preset(choice.preset, choice.env, choice.algo)
+    # Each field of each part of the family's configuration is an option.
+    parts = [(name, type(part), part) for name, part in preset.parts.items()]
+    shape = dataclasses.make_dataclass("Args", parts, bases=(RunArgs,), frozen=True)
+    parsed = cli.parse(
+        Annotated[shape, tyro.conf.OmitArgPrefixes],
+        args=list(argv),
+        default=shape(**dataclasses.asdict(choice)),
+        description=description,
+    )
+    own = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(RunArgs)}
+    config = type(preset)(parsed.algo, **{name: getattr(parsed, name) for name, *_ in parts})
+    args = Args(**own, config=config)
+    _check(args)
+    return args
+
+
+def _check(args: Args) -> None:
+    if args.seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {args.seeds}")
+    if not 0 <= args.seed < 2**32:
+        raise ValueError(f"seed must be from 0 to 2^32 - 1, got {args.seed}")
+    for name in ("checkpoint_minutes", "timeout"):
+        minutes = getattr(args, name)
+        if not minutes > 0:
+            raise ValueError(f"{name} must be greater than 0, got {minutes}")
+    folder = args.name or "default"
+    if args.name == "" or not re.fullmatch(r"[\w.=,+-]+", folder) or not folder.strip("."):
+        raise ValueError(
+            f"name must be letters, digits and any of ._=,+- (it names a folder in the folder of "
+            f"--out, and none elsewhere), got {args.name!r}"
+        )
+    if args.overwrite and args.resume:
+        raise ValueError("--overwrite and --resume exclude each other: give one of them")
+
+
+def words(args: Args) -> list[str]:
+    """Say in words what decides a run's numbers, as short as `parse` can read it."""
+    preset = presets.preset(args.preset, args.env, args.algo)
+    pairs = [(args, Choice(env=args.env, algo=args.algo))]
+    pairs += [(part, preset.parts[name]) for name, part in args.config.parts.items()]
+    said = [*option("env", args.env), *option("algo", args.algo)]
+    said += [*option("seeds", args.seeds), *option("seed", args.seed)]
+    for part, default in pairs:
+        for field in dataclasses.fields(default):
+            value = getattr(part, field.name)
+            if value != getattr(default, field.name):
+                said += option(field.name, value)
+    return said
+
+
+def option(name: str, value: Any) -> list[str]:
+    """Say in words that a field has a value."""
+    name = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
+
+
+def kinds() -> dict[str, Any]:
+    """Return the types of all options that decide what is trained, of any family, by name."""
+    parts = [part for family in families.FAMILIES for part in family.config.part_types().values()]
+    return {
+        name.replace("_", "-"): kind
+        for part in (Choice, *parts)
+        for name, kind in get_type_hints(part).items()
+    }
+
+
+def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
+    """Return what decides the run's numbers; `env` is the one that `args` names."""
+    settings = json.loads(json.dumps(env.settings))
+    return Experiment(args.env, settings, args.observe, args.seeds, args.seed, args.config)
+
+
+def folder(args: Args) -> pathlib.Path:
+    """Return the run's folder."""
+    memoryless = args.config.parts["network"].history == "none"
+    bounds = {"memoryless": memoryless, "state": args.observe == "state"}
+    name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
+    return args.out / file_name(args.env) / args.algo / name

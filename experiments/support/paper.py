@@ -1,0 +1,41 @@
+"""What the paper shows in its Figure 1: environments, algorithms, and statements about them."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
+
+#: In the order of the paper's figure.
+ENVS = ("heavenhell-3", "heavenhell-4", "carflag", "cleaner", "memory-four-rooms-7x7")
+ALGORITHMS = ("dqn", "adqn", "adqn-vr", "adqn-state", "adqn-state-vr")
+
+Relation = Literal["solves", "does not solve", "ends above"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """Something that the paper's figure shows."""
+
+    claim: str
+    env: str
+    algo: str
+    relation: Relation
+    other: str = ""  # algorithm, of `ends above`
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"{self.algo} {self.relation} {self.other}".strip()
+
+
+def statements() -> Iterator[Statement]:
+    """List what is claimed."""
+    asymmetric, others = ("adqn", "adqn-vr"), ("dqn", "adqn-state", "adqn-state-vr")
+    for claim, env in (("a", "heavenhell-3"), ("b", "heavenhell-4")):
+        yield from (Statement(claim, env, algo, "solves") for algo in asymmetric)
+        yield from (Statement(claim, env, algo, "does not solve") for algo in others)
+    for claim, env in (("c", "carflag"), ("d", "cleaner")):
+        for algo in asymmetric:
+            yield from (Statement(claim, env, algo, "ends above", other) for other in others)
+    rooms = "memory-four-rooms-7x7"
+    for algo, other in (("adqn-vr", "adqn"), ("adqn", "dqn"), ("adqn-state", "dqn")):
+        yield Statement("e", rooms, algo, "ends above", other)
+    yield from (Statement("e", rooms, algo, "does not solve") for algo in (*asymmetric, *others))

@@ -1,0 +1,60 @@
+"""Who acts where: a policy file, and an environment that it fits."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from gymnax.environments.spaces import Discrete
+
+import envs
+from adqn_jax import Policy, load_policy, spaces
+
+
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """An environment and who acts there."""
+
+    env_name: str
+    env: Any
+    env_params: Any
+    policy: Policy | None  # None acts at random
+
+
+def find(env_name: str | None, path: pathlib.Path | None) -> Player:
+    """Find an environment, a policy that `run.py` saved, or both.
+
+    Args:
+      env_name: an environment; None is the one that the policy was trained on.
+      path: a file of a run's `policy/`, or None.
+
+    Raises:
+      ValueError: when the file holds no policy, or one that does not fit the environment's spaces,
+        or the environment it was trained on is no longer what it was.
+    """
+    if path is None:
+        return Player(str(env_name), *envs.make(str(env_name)), None)
+    policy = load_policy(path)
+    if "env" not in policy.about:
+        raise ValueError(f"{path} does not say on what run.py trained its policy")
+    trained_on = policy.about["env"]
+    name = env_name or trained_on
+    env, env_params = envs.make(name, policy.about.get("observe", "observation"))
+    settings = json.loads(json.dumps(env.settings))
+    before = policy.about.get("env_settings", settings)  # older files do not say
+    if env_name is None and before != settings:
+        raise ValueError(
+            f"{name} is no longer the environment that {path} was trained on: it has the settings "
+            f"{settings}, and had {before}; --env {name} plays it there all the same"
+        )
+    for given, needed in (
+        (policy.observation_space, env.observation_space(env_params)),
+        (policy.state_space, env.privileged_state_space(env_params)),
+        (Discrete(policy.num_actions), Discrete(env.num_actions)),
+    ):
+        if not spaces.same(given, needed):
+            raise ValueError(
+                f"the policy {path}, trained on {trained_on}, does not fit the spaces of {name}: "
+                f"it has {given}, needed is {needed}"
+            )
+    return Player(name, env, env_params, policy)

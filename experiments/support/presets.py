@@ -1,0 +1,110 @@
+"""Named settings, as data: `paper`, the authors' protocol, and `fast`.
+
+`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. What either
+changes for an environment or an algorithm is in tuned.toml.
+"""
+
+import dataclasses
+import pathlib
+import tomllib
+from typing import Any
+
+from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig, families
+
+PRESETS = ("fast", "paper")
+
+_PAPER = Config(loss=LossConfig(average="episode"))
+
+_FAST = Config(
+    hyper=Hyperparameters(
+        learning_rate=1e-3,
+        adam_eps=1e-8,
+        discount=0.97,
+        return_lambda=0.97,
+        epsilon_end=0.2,
+        epsilon_timesteps=100_000,
+        target_tau=0.05,
+    ),
+    network=NetworkConfig(
+        embedding_size=32,
+        history_size=64,
+        head_sizes=(128,),
+        gru_init="orthogonal",
+        update_gate_bias=1.0,
+        scale_boxes=True,
+        output_scale=0.1,
+    ),
+    train=TrainConfig(
+        total_timesteps=250_000,
+        warmup_timesteps=24_000,
+        buffer_timesteps=400_000,
+        num_envs=128,
+        replay_ratio=5.0,
+        batch_rows=4,
+        target="polyak",
+        eval_params="target",
+        log_every=12_000,
+    ),
+)
+
+_BASES = {"fast": _FAST, "paper": _PAPER}
+
+TUNED = tomllib.loads(pathlib.Path(__file__).with_name("tuned.toml").read_text())
+
+
+def preset(name: str, env: str, algo: str) -> Config:
+    """Return the settings called `name` for an environment and an algorithm.
+
+    Raises:
+      ValueError: when there is no such preset or algorithm.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
+    families.family_of(algo)  # refuses what is unknown
+    config = dataclasses.replace(_BASES[name], algorithm=algo)
+    for_env = TUNED.get(name, {}).get(env.split(":")[0], {})
+    for changes in (for_env, for_env.get(algo, {})):
+        for part in changes.keys() & config.parts.keys():
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes[part].items()}
+            config = config.replace(**values)
+    return config
+
+
+def table() -> str:
+    """Return what the presets set, as the table of Markdown that docs/algorithms.md shows.
+
+    A row for each option that is not the same everywhere; behind a value come, in brackets, the
+    environments and algorithms for which it is another.
+    """
+    lines = ["| option | `paper` | `fast` |", "|---|---|---|"]
+    for part, fields in Config().parts.items():
+        for field in dataclasses.fields(fields):
+            told = {name: _told(name, part, field.name) for name in PRESETS}
+            if told["paper"] != told["fast"]:
+                option = f"--{field.name.replace('_', '-')}"
+                lines.append(f"| `{option}` | {told['paper']} | {told['fast']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(name: str, part: str, field: str) -> str:
+    """Say a field's value in a preset, and where it is another."""
+    exceptions = []
+    for env, changes in TUNED.get(name, {}).items():
+        own = [_word(changes[part][field])] if field in changes.get(part, {}) else []
+        algos: dict[str, list[str]] = {}
+        for algo in families.algorithms():
+            if field in changes.get(algo, {}).get(part, {}):
+                algos.setdefault(_word(changes[algo][part][field]), []).append(f"`{algo}`")
+        own += [f"{', '.join(names)} {value}" for value, names in algos.items()]
+        if own:
+            exceptions.append(f"{env} {', '.join(own)}")
+    value = _word(getattr(_BASES[name].parts[part], field))
+    return f"{value} ({'; '.join(exceptions)})" if exceptions else value
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_word, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.7g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,394 @@
+"""Runs that are stopped, damaged or left without room go on as if nothing had happened."""
+
+import errno
+import functools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.image
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from adqn_jax.runs import lock, session
+from adqn_jax.runs.checkpoint import Checkpoints
+from runs import CHUNKS, FOLDER, SEEDS, after, compiled, files_of, rows_of, train
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        ended = train()
+    assert ended.code == 0, ended.err
+    return folder / FOLDER / "default"
+
+
+def state_of(folder: pathlib.Path) -> list[np.ndarray]:
+    """Read the newest checkpoint, every array of it."""
+    checkpoints = Checkpoints(folder / "checkpoints", SEEDS)
+    newest = checkpoints.newest()
+    assert newest is not None
+    states, history = checkpoints.restore(newest.iterations, compiled().abstract_states)
+    assert len(history["log"]) * SEEDS == len(rows_of(folder))
+    states = jax.tree.map(lambda x: x[:SEEDS], states)
+    key = jax.random.key_data(states.key)
+    return [np.asarray(key), *map(np.asarray, jax.tree.leaves(states)[1:])]
+
+
+def assert_same_results(folder: pathlib.Path, whole: pathlib.Path) -> None:
+    """Compare every byte of metrics (but the clock's), policies and final state."""
+    assert rows_of(folder) == rows_of(whole)
+    assert files_of(folder / "policy") == files_of(whole / "policy")
+    for ours, theirs in zip(state_of(folder), state_of(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not (folder / lock.NAME).exists()
+
+
+def stop(number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
+    """Make a function that sends this process a signal."""
+    return functools.partial(signal.raise_signal, number)
+
+
+def test_stopped_after_every_chunk(whole: pathlib.Path) -> None:
+    """A run that never gets further than one chunk ends as one that was never interrupted."""
+    resume: tuple[str, ...] = ()
+    for chunk in range(CHUNKS):
+        number = (signal.SIGTERM, signal.SIGINT)[chunk % 2]
+        ended = train(*resume, hooks={"iterate": after(1, stop(number))})
+        if chunk < CHUNKS - 1:
+            assert ended.code == 128 + number, ended.err
+            assert f"{number.name} received: stopped at timestep" in ended.err
+            assert "--resume goes on" in ended.err
+        resume = ("--resume",)
+    assert ended.code == 0, "a signal in the last chunk finds the run done"
+    assert_same_results(FOLDER / "default", whole)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "handlers are given back"
+
+
+@pytest.mark.parametrize("method", ["compile", "init", "evaluate"])
+def test_stopped_at_other_moments(method: str, whole: pathlib.Path) -> None:
+    """While compiling, in the warm-up and while evaluating."""
+    ended = train(hooks={method: after(1, stop())})
+    assert ended.code == 143
+    steps = {"compile": "timestep 0;", "init": "timestep 240;", "evaluate": "timestep 320;"}
+    assert steps[method] in ended.err
+    assert train("--resume").code == 0
+    assert_same_results(FOLDER / "default", whole)
+
+
+def test_stopped_while_saving(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal during a save leaves a checkpoint that is whole."""
+    save = functools.partial(after(2, stop()), Checkpoints.save)
+    monkeypatch.setattr(Checkpoints, "save", lambda *args: save(*args))
+    ended = train()
+    assert ended.code == 143
+    assert train("--resume").code == 0
+    assert_same_results(FOLDER / "default", whole)
+
+
+def test_timeout_stops_cleanly(whole: pathlib.Path) -> None:
+    """--timeout saves all, and says by its exit code that there is more to do."""
+    ended = train("--timeout", "1e-9")
+    assert ended.code == 75
+    assert "--timeout reached" in ended.err
+    assert train("--resume", "--timeout", "60").code == 0
+    assert_same_results(FOLDER / "default", whole)
+
+
+def test_overwrite_deletes_the_old_run_once_the_new_one_begins(whole: pathlib.Path) -> None:
+    """Interrupted or not, what is resumed is the new run."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    (folder / "notes.txt").write_text("of the old run")
+    ended = train("--overwrite", "--seed", "7", hooks={"iterate": after(3, stop())})
+    assert ended.code == 143
+    assert not (folder / "notes.txt").exists()
+    assert "has seed 7, not 0" in train("--resume").err
+    assert train("--resume", "--seed", "7").code == 0
+    assert rows_of(folder) != rows_of(whole)
+
+
+def test_more_timesteps_go_on(whole: pathlib.Path) -> None:
+    """Resuming for longer equals having asked for it at once; less or other seeds are refused."""
+    longer = ("--total-timesteps", "640")
+    assert train(*longer, "--name", "long").code == 0
+    shutil.copytree(whole, FOLDER / "default")
+    assert train(*longer, "--resume").code == 0
+    assert_same_results(FOLDER / "default", FOLDER / "long")
+    before = files_of(FOLDER)
+    for words, named in (
+        (("--seeds", "4"), "seeds 3, not 4"),
+        ((*longer[:1], "400"), "train.total_timesteps 640, not 400"),
+        ((*longer, "--discount", "0.5"), "hyper.discount 0.97, not 0.5"),
+    ):
+        ended = train("--resume", *words)
+        assert ended.code == 2
+        assert named in ended.err
+    assert files_of(FOLDER) == before
+
+
+def truncate(step: pathlib.Path) -> None:
+    """Cut the largest file."""
+    largest = max((p for p in step.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+
+
+def alter(step: pathlib.Path) -> None:
+    """Change one byte of the largest file."""
+    largest = max((p for p in step.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
+
+def lose_a_file(step: pathlib.Path) -> None:
+    """Delete the history."""
+    (step / "history.json").unlink()
+
+
+def lose_the_manifest(step: pathlib.Path) -> None:
+    """Delete what says how it was."""
+    (step / "manifest.json").unlink()
+
+
+def garble_the_manifest(step: pathlib.Path) -> None:
+    """Leave other JSON."""
+    (step / "manifest.json").write_text("[1, 2]")
+
+
+DAMAGES = (truncate, alter, lose_a_file, lose_the_manifest, garble_the_manifest)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoint(damage: Callable[[pathlib.Path], None], whole: pathlib.Path) -> None:
+    """The one before is used, which is said; with none left nothing is deleted."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    steps = sorted((folder / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    assert [step.name for step in steps] == [str(CHUNKS - 1), str(CHUNKS)]
+    damage(steps[1])
+    ended = train("--resume")
+    assert ended.code == 0, ended.err
+    assert f"checkpoint {CHUNKS} is damaged" in ended.out
+    assert "going on from the checkpoint at timestep 460" in ended.out
+    assert_same_results(folder, whole)
+
+    for step in (folder / "checkpoints").iterdir():
+        damage(step)
+    before = files_of(folder)
+    ended = train("--resume")
+    assert ended.code == 2
+    assert "no checkpoint in" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert files_of(folder) == before
+
+
+def test_another_format_is_refused(whole: pathlib.Path) -> None:
+    """One sentence names both formats."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    manifest = folder / "checkpoints" / str(CHUNKS) / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
+    before = files_of(folder)
+    ended = train("--resume")
+    assert ended.code == 2
+    assert "has format 99, and this version reads format 1" in ended.err
+    assert files_of(folder) == before
+
+
+def test_other_versions_are_told(whole: pathlib.Path) -> None:
+    """A run that was begun elsewhere goes on, with a note on what that means."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["made_with"]["jax"] = "0.0.1"
+    (folder / "config.json").write_text(json.dumps(config))
+    ended = train("--resume")
+    assert ended.code == 0
+    assert "begun with jax 0.0.1" in ended.err
+
+
+def test_other_numbers_of_devices(whole: pathlib.Path) -> None:
+    """Places that the seeds leave over are no part of a checkpoint."""
+    like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((SEEDS, *x.shape[1:]), x.dtype, sharding=single),
+        compiled().abstract_states,
+    )
+    states, _ = Checkpoints(whole / "checkpoints", SEEDS).restore(CHUNKS, like)
+    ours = [np.asarray(x) for x in jax.tree.leaves(states)[1:]]
+    for one, other in zip(ours, state_of(whole)[1:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+single = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+
+@pytest.mark.parametrize("failures", [1, 100])
+def test_disk_full(failures: int, whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told once; training goes on and tries again, and the last good checkpoint stays."""
+    left, save = [failures], ocp.Checkpointer.save
+
+    def fails(self: Any, path: pathlib.Path, *args: Any, **kwargs: Any) -> None:
+        save(self, path, *args, **kwargs)
+        if path.parents[1].joinpath("4").exists() and left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ocp.Checkpointer, "save", fails)
+    monkeypatch.setattr(session, "_RETRY_SECONDS", 0.0)
+    ended = train()
+    told = [line for line in ended.out.splitlines() if "No space left" in line]
+    assert told == ["cannot write a checkpoint (No space left on device): will try again"]
+    if failures == 1:
+        assert ended.code == 0
+        assert_same_results(FOLDER / "default", whole)
+        return
+    assert ended.code == 74
+    assert "could not write a checkpoint (No space left on device)" in ended.err
+    assert rows_of(FOLDER / "default") == rows_of(whole)
+    names = {step.name for step in (FOLDER / "default" / "checkpoints").iterdir()}
+    assert "4" in names
+    assert "partial" not in names
+    left[0] = 0
+    assert train("--resume").code == 0
+    assert_same_results(FOLDER / "default", whole)
+
+
+def test_folder_vanishes(whole: pathlib.Path) -> None:
+    """It is made anew, and everything is in it."""
+    ended = train(hooks={"iterate": after(6, lambda: FOLDER.rename("away"))})
+    assert ended.code == 0, ended.err
+    assert_same_results(FOLDER / "default", whole)
+    assert files_of(FOLDER / "default")["config.json"] == files_of(whole)["config.json"]
+
+
+@pytest.mark.parametrize("instead", ["file", "run"])
+def test_folder_is_taken(instead: str) -> None:
+    """Where it cannot be made anew, the run ends with a sentence, and leaves it alone."""
+
+    def take() -> None:
+        pathlib.Path("runs").rename("away")
+        if instead == "file":
+            pathlib.Path("runs").write_text("mine")
+            return
+        (FOLDER / "default").mkdir(parents=True)
+        (FOLDER / "default" / lock.NAME).write_text("theirs")
+
+    # In the last chunk: no checkpoint is being written when its folder goes.
+    ended = train("--checkpoint-minutes", "60", hooks={"iterate": after(CHUNKS, take)})
+    assert ended.code == 74
+    assert "could not write runs/heavenhell-1/adqn/default" in ended.err
+    assert ("another run is at work" in ended.err) == (instead == "run")
+    assert len(ended.err.splitlines()) == 1
+    left = files_of(pathlib.Path("runs")) if instead == "run" else {}
+    assert [name for name, content in left.items() if content] == [
+        "heavenhell-1/adqn/default/lock.json"
+    ] * (instead == "run")
+
+
+def poison(states: Any) -> Any:
+    """Make a parameter of seed 1 NaN."""
+
+    def spoil(x: jax.Array) -> jax.Array:
+        return jax.device_put(x.at[1].set(jnp.nan), x.sharding)
+
+    agent = states.agent.replace(params=jax.tree.map(spoil, states.agent.params))
+    return states.replace(agent=agent)
+
+
+def test_failed_seed(whole: pathlib.Path) -> None:
+    """It is marked and named, with the timestep; the other seeds neither notice nor mix."""
+    calls = iter(range(CHUNKS))
+
+    def iterate(method: Callable[[Any], Any], states: Any) -> Any:
+        return method(poison(states) if next(calls) == 5 else states)
+
+    ended = train(hooks={"iterate": iterate})
+    assert ended.code == 0, ended.err
+    told = [line for line in ended.out.splitlines() if "has failed" in line]
+    assert len(told) == 1
+    assert told[0].startswith("seed 1 has failed by timestep 400:")
+    assert "1 of 3 seeds, which the figures leave out" in ended.out
+    assert "nan" not in ended.out.lower()
+    folder = FOLDER / "default"
+    rows = rows_of(folder)
+    assert [int(row["failed"]) for row in rows] == [0, 0, 0, 0, 1, 0, 0, 1, 0]
+    others = [row for row in rows if row["seed"] != "1"]
+    assert others == [row for row in rows_of(whole) if row["seed"] != "1"]
+    final = np.mean([float(row["eval_return"]) for row in others[-2:]])
+    assert f"final greedy return  {final:.3f} +-" in ended.out
+    assert matplotlib.image.imread(folder / "curve.png").std() > 0
+
+
+def test_every_seed_fails() -> None:
+    """Even then the run ends in order."""
+
+    def init(method: Callable[[Any], Any], key: Any) -> Any:
+        states = method(key)
+        spoilt = jax.tree.map(lambda x: x * jnp.nan, states.agent.params)
+        return states.replace(agent=states.agent.replace(params=spoilt))
+
+    ended = train(hooks={"init": init})
+    assert ended.code == 0, ended.err
+    assert "3 of 3 seeds" in ended.out
+
+
+def test_two_runs_at_once() -> None:
+    """The second is refused, and leaves the first alone."""
+    refused = []
+
+    def second() -> None:
+        before = files_of(FOLDER)
+        refused.append(train("--resume"))
+        refused.append(train("--overwrite"))
+        assert files_of(FOLDER) == before
+
+    assert train("--checkpoint-minutes", "60", hooks={"iterate": after(3, second)}).code == 0
+    for ended in refused:
+        assert ended.code == 2
+        assert f"another run is at work in {FOLDER / 'default'} (process {os.getpid()}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "stale"),
+    [
+        ({}, 0, False),
+        ({}, 10_000, False),  # asleep, but there
+        ({"pid": 2**22 + 1}, 0, True),
+        ({"started": "1"}, 0, True),  # the number is another process's by now
+        ({"host": "elsewhere"}, 10, False),
+        ({"host": "elsewhere"}, 1_000, True),
+        (None, 10, False),  # not yet written
+        (None, 1_000, True),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_stale_locks(
+    change: dict[str, Any] | None, age: int, stale: bool, tmp_path: pathlib.Path
+) -> None:
+    """A lock counts as long as its process is, or may be, there."""
+    held = lock.Lock(tmp_path)
+    path = tmp_path / lock.NAME
+    content = json.loads(path.read_text())
+    path.write_text("" if change is None else json.dumps(content | change))
+    os.utime(path, (path.stat().st_mtime - age,) * 2)
+    if stale:
+        lock.Lock(tmp_path).release()
+    else:
+        with pytest.raises(ValueError, match="another run is at work"):
+            lock.Lock(tmp_path)
+    held.release()
+    assert path.exists() == (not stale and change != {}), "only its own"

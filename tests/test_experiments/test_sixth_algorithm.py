@@ -1,0 +1,73 @@
+"""An algorithm that nobody has heard of, registered by one line, runs through every command."""
+
+import pathlib
+
+import pytest
+
+import diagnose
+import figure1
+import plot
+import render
+import run
+import sweep
+import table
+from adqn_jax import ALGORITHMS, Algorithm, load_policy
+from adqn_jax.families import algorithms
+from runs import WORDS, call, script
+from support import options, paper
+
+NAME = "sixth"
+FOLDER = pathlib.Path("runs", "heavenhell-1", NAME, "default")
+REGISTERING = f"""
+from adqn_jax.value.algorithms import ALGORITHMS, Algorithm
+ALGORITHMS[{NAME!r}] = Algorithm({NAME!r}, "state", "bootstrap")
+"""
+SHORT = ("--algo", NAME, "--seeds", "2", "--total-timesteps", "320")
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register it in this process."""
+    monkeypatch.setitem(ALGORITHMS, NAME, Algorithm(NAME, "state", "bootstrap"))
+
+
+def test_every_command() -> None:
+    """Trained, drawn, tabulated, rendered, diagnosed, swept; the policy file says what it is."""
+    trained = call(run.main, *WORDS, *SHORT)
+    assert trained.code == 0, trained.err
+    policy = load_policy(FOLDER / "policy" / "seed-000.npz")
+    assert policy.config.algorithm == NAME
+    for main, words in (
+        (plot.main, (str(FOLDER),)),
+        (table.main, (str(FOLDER),)),
+        (render.main, ("--policy", str(FOLDER / "policy" / "seed-000.npz"), "--frames", "2")),
+        (diagnose.main, (str(FOLDER), "--episodes", "2")),
+        (sweep.main, (*WORDS, *SHORT, "--grid", "learning-rate=1e-3,1e-4")),
+    ):
+        ended = call(main, *words)
+        assert ended.code == 0, (main.__module__, ended.err)
+    assert pathlib.Path("table.csv").read_text().count(NAME) == 1
+
+
+def test_figure1_trains_it_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's five otherwise; a run is a process of its own, which registers it, too."""
+    assert figure1.Args().algos == paper.ALGORITHMS
+    assert NAME not in paper.ALGORITHMS
+    pathlib.Path("sitecustomize.py").write_text(REGISTERING)
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path.cwd()))
+    words = ("--envs", "heavenhell-1", "--algos", NAME, "--seeds", "1", "--fraction", "0.001")
+    done = script("figure1.py", *words, cwd=pathlib.Path.cwd())
+    assert done.returncode == 0, done.stderr
+    assert pathlib.Path("figure1.png").exists()
+
+
+def test_help_and_refusals_name_it() -> None:
+    """The list of algorithms is that of the registry."""
+    assert list(algorithms()) == list(ALGORITHMS)
+    assert (
+        f"known are dqn, adqn, adqn-vr, adqn-state, adqn-state-vr, {NAME}"
+        in call(run.main, "--algo", "seventh").err
+    )
+    assert options.parse(["--algo", NAME]).config.algorithm == NAME

@@ -1,0 +1,63 @@
+"""experiments/theory.py, at a reduced size."""
+
+import csv
+import pathlib
+import re
+
+import matplotlib.image
+import pytest
+
+from runs import ROOT, script
+from support import theorems
+
+
+def test_everything_holds(tmp_path: pathlib.Path) -> None:
+    """The table, with every bound kept, the pictures and the training run."""
+    short = ("--episodes", "400", "--seeds", "2", "--corridor", "1", "--timesteps", "25000")
+    done = script("theory.py", *short, "--training-seeds", "1", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "DOES NOT HOLD" not in done.stdout
+    with (tmp_path / "out" / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    bounded = [row for row in rows if row["bound"]]
+    assert len(bounded) >= 14
+    assert all(float(row["error"]) <= float(row["bound"]) for row in bounded)
+    names = {row["statement"].split(" (")[0] for row in rows}
+    assert {"Lemmas 3.1-3.3", "Lemma 4.2", "API", "AAVI", "AQL", "trained network"} <= names
+    for picture in ("convergence.png", "training.png"):
+        assert matplotlib.image.imread(tmp_path / "out" / picture).std() > 0
+    with (tmp_path / "out" / "training.csv").open() as file:
+        assert {row["seed"] for row in csv.DictReader(file)} == {"0"}
+
+
+def test_bad_arguments(tmp_path: pathlib.Path) -> None:
+    """One sentence, and nothing is written."""
+    done = script("theory.py", "--episodes", "0", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: episodes")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_check_can_fail() -> None:
+    """An error above its bound does not hold, and NaN neither."""
+    for error, bound, holds in ((1.0, 2.0, True), (3.0, 2.0, False), (float("nan"), 2.0, False)):
+        assert theorems.Check("", "", error, bound).holds == holds
+    assert theorems.Check("", "", 3.0, None).holds
+
+
+def test_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs as printed, and prints what it says."""
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/theory.md").read_text(), re.DOTALL
+    )
+    exec(compile(example, "docs/theory.md", "exec"), {})
+    assert capsys.readouterr().out == "0.8687\n"
+
+
+def test_the_docs_show_what_was_found() -> None:
+    """Every row of the committed table is in the docs, and is what theory.py would check."""
+    docs = (ROOT / "docs/theory.md").read_text().replace("\\|", "|")
+    with (ROOT / "docs/results/theory/table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert f"| {row['statement']} | {row['checked']} | {float(row['error']):.2g} |" in docs
