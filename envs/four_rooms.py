@@ -11,6 +11,7 @@ from flax import struct
 from gymnax.environments import environment, spaces
 
 from envs.environment import PrivilegedEnvironment
+from envs.views import VIEW, visible
 
 NORTH, SOUTH, WEST, EAST = range(4)
 _STEP = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)
@@ -26,9 +27,6 @@ _NUM_COLOURS = 5  # with 0, none
 # numbers one higher, and hidden in the place of floor.
 _FLOOR, _WALL, _EXIT, _BEACON = 1, 2, 3, 4
 _HIDDEN = 0
-
-_VIEW = 7  # rows and columns of the view; the agent is in the middle of the last row
-_BITS = 1 << np.arange(_VIEW)  # of a row of the view, read as a number
 
 
 @struct.dataclass
@@ -179,10 +177,10 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         steps = jnp.asarray(_STEP)
         ahead = steps[state.heading]
         right = steps[jnp.asarray(_RIGHT)[state.heading]]
-        row, column = np.mgrid[:_VIEW, :_VIEW][..., None]
-        at = self._where(state.agent) + (_VIEW - 1 - row) * ahead + (column - _VIEW // 2) * right
+        row, column = np.mgrid[:VIEW, :VIEW][..., None]
+        at = self._where(state.agent) + (VIEW - 1 - row) * ahead + (column - VIEW // 2) * right
         kind = self._kind(state, at)
-        seen = _visible((kind == _WALL) | (kind == _HIDDEN))
+        seen = visible((kind == _WALL) | (kind == _HIDDEN))
         kind = jnp.where(seen, kind, _HIDDEN)
         colour = jnp.where(seen, self._colour(state, at), 0)
         return jnp.stack([kind + 1, kind + 7, colour + 12], -1).astype(jnp.uint8)
@@ -244,7 +242,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
 
     def observation_space(self, params: FourRoomsParams) -> spaces.Box:
         """Grid of indices below 17."""
-        return spaces.Box(0, 12 + _NUM_COLOURS - 1, (_VIEW, _VIEW, 3), jnp.uint8)
+        return spaces.Box(0, 12 + _NUM_COLOURS - 1, (VIEW, VIEW, 3), jnp.uint8)
 
     def privileged_state_space(self, params: FourRoomsParams) -> spaces.Dict:
         """Grid of indices below 15, one-hot cell, place and heading."""
@@ -265,28 +263,3 @@ def _draw_distinct(key: jax.Array, items: jax.Array, count: int) -> jax.Array:
         there = places[here]
         items = items.at[here].set(items[there]).at[there].set(items[here])
     return items[:count]
-
-
-def _visible(opaque: jax.Array) -> jax.Array:
-    """Flood the view from the agent's cell, up and to either side, through what is not opaque.
-
-    Args:
-      opaque: cells that are seen but not seen through, bool [7, 7].
-
-    Returns:
-      What either flood reaches, bool [7, 7].
-    """
-    both = jnp.stack([opaque, opaque[:, ::-1]])
-    clear = jnp.sum(jnp.where(both, 0, _BITS), -1)  # [2, 7], a row is a number of 7 bits
-    rows: list[jax.Array] = []  # of what is seen, nearest first
-    reached = jnp.full(2, 1 << _VIEW // 2)
-    for row in reversed(range(_VIEW)):
-        # Within a row, a sum with the clear cells carries what is reached along its run of them,
-        # up to and including the opaque cell at its end.
-        carried = (clear[:, row] + (reached & clear[:, row])) ^ clear[:, row]
-        rows.append(reached | carried)
-        # From row to row it spreads to (r-1, c) and (r-1, c+1).
-        through = rows[-1] & clear[:, row]
-        reached = through | through << 1
-    right, left = (jnp.stack(rows[::-1], -1)[..., None] & _BITS) != 0
-    return right | left[:, ::-1]

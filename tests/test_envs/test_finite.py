@@ -10,7 +10,7 @@ import pytest
 from test_cassandra import PREAMBLE, REST
 
 import envs
-from envs.finite import FinitePOMDPState
+from envs.finite import FinitePOMDP, FinitePOMDPState
 from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 
 
@@ -103,3 +103,16 @@ def test_make_by_path(tmp_path: pathlib.Path) -> None:
         envs.make(f"pomdp:{tmp_path / 'no.pomdp'}")
     with pytest.raises(ValueError, match="pomdp:PATH"):
         envs.make("pomdps")
+
+
+def test_models_of_equal_shapes_are_different_environments() -> None:
+    """The second does not play the first, though gymnax compiles `step` once for equal ones."""
+    one, other, again = (FinitePOMDP(random_pomdp(seed)) for seed in (0, 1, 0))
+    assert one != other
+    assert one == again
+    assert hash(one) == hash(again)
+    for env in (one, other):
+        _, state = env.reset(jax.random.key(3), env.default_params)
+        before = int(state.state)
+        reward = env.step(jax.random.key(4), state, 1, env.default_params)[2]
+        assert float(reward) == pytest.approx(float(env.model.reward[before, 1]), rel=1e-6)

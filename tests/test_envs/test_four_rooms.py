@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from envs import MemoryFourRooms
-from envs.four_rooms import _visible
+from envs.views import visible
 
 SAMPLES = 20_000
 
@@ -72,7 +72,7 @@ def test_what_is_visible() -> None:
     """Random views, flooded cell by cell in a queue."""
     rng = np.random.default_rng(0)
     opaque = rng.random((200, 7, 7)) < rng.uniform(0.1, 0.7, (200, 1, 1))
-    got = np.asarray(jax.vmap(_visible)(opaque))
+    got = np.asarray(jax.vmap(visible)(opaque))
     for walls, seen in zip(opaque, got, strict=True):
         expected = np.zeros((7, 7), bool)
         for side in (-1, 1):
