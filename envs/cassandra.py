@@ -1,5 +1,6 @@
 """Read `.pomdp` files, the format of A. Cassandra's pomdp-solve (pomdp.org)."""
 
+import os
 import pathlib
 from typing import Any
 
@@ -11,6 +12,10 @@ from envs.tokens import Tokens
 _KINDS = ("states", "actions", "observations")
 _PREAMBLE = ("discount", "values", *_KINDS)
 _KEYWORDS = (*_PREAMBLE, "start", "T", "O", "R")
+
+_MOST_NAMES = 1_000_000
+#: Arrays of float64 that reading and playing a model hold at once, of each that it consists of.
+_COPIES = 2
 
 #: How far a file's rows may be from summing to 1, as it prints them; they are then normalised.
 _ROUNDING = 1e-4
@@ -30,11 +35,12 @@ def read_pomdp(path: pathlib.Path | str, *, episodic: bool = False) -> POMDP:
     Raises:
       ValueError: when the file cannot be read, or is no POMDP; one sentence, with the line.
     """
-    path = pathlib.Path(path)
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        path = pathlib.Path(path).expanduser()
+        # A byte that is no text may stand in a comment; elsewhere the tokens refuse it.
+        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except (OSError, RuntimeError) as error:  # the latter: `~`, and nobody knows where that is
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ValueError(f"cannot read {path}: {reason}") from error
     return _Parser(Tokens(str(path), text, _KEYWORDS)).parse(path.stem, episodic)
 
@@ -77,13 +83,15 @@ class _Parser:
             self.tokens.fail(f"{keyword!r} takes one word, got {len(words)}")
         elif keyword == "discount":
             self.discount = self.tokens.number(words[0])
-        elif words[0] in ("reward", "cost"):
-            self.sign = 1.0 if words[0] == "reward" else -1.0
+        elif words[0].removesuffix("s") in ("reward", "cost"):
+            self.sign = 1.0 if words[0].startswith("reward") else -1.0
         else:
             self.tokens.fail(f"values are 'reward' or 'cost', got {words[0]!r}")
 
     def _names(self, kind: str, words: list[str]) -> dict[str, int]:
         if len(words) == 1 and words[0].isdecimal():
+            if int(words[0]) > _MOST_NAMES:
+                self.tokens.fail(f"at most {_MOST_NAMES:,} {kind} can be read, got {words[0]}")
             words = [str(i) for i in range(int(words[0]))]
         elif digits := [word for word in words if not (word[0].isalpha() or word[0] == "_")]:
             self.tokens.fail(f"a name must begin with a letter, got {digits[0]!r}")
@@ -100,11 +108,23 @@ class _Parser:
                 self.tokens.fail(f"{keyword!r} must be declared before start, T, O and R")
         self.size = [1 + max(self.names[kind].values()) for kind in _KINDS]
         states, actions, observations = self.size
+        self._refuse_too_large()
         self.start: np.ndarray = np.full(states, 1.0 / states)
         self.transition = np.zeros((actions, states, states))
         self.resets = np.zeros((actions, states), bool)
         self.observation = np.zeros((actions, states, observations))
         self.ready = True
+
+    def _refuse_too_large(self) -> None:
+        """Refuse arrays that would not fit into memory, before there is any."""
+        states, actions, observations = self.size
+        numbers = actions * states * (states + observations) + states * states * observations
+        needed, there = _COPIES * 8 * numbers, _memory()
+        if needed > there:
+            self.tokens.fail(
+                f"{states} states, {actions} actions and {observations} observations need "
+                f"{needed / 2**30:,.1f} GiB of memory, and there are {there / 2**30:,.1f}"
+            )
 
     def _index(self, kind: str, word: str | None = None) -> Any:
         """Return the index that a word names, or all of them for `*`."""
@@ -215,6 +235,14 @@ class _Parser:
                 "sto,st,to->s", reward, self.transition[action], self.observation[action]
             )
         return (self.sign or 1.0) * expected
+
+
+def _memory() -> float:
+    """Return the machine's memory in bytes; infinite where it cannot be known."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
 
 
 def _normalise(rows: np.ndarray) -> np.ndarray:

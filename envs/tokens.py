@@ -1,8 +1,12 @@
 """Words, lines and complaints of a `.pomdp` file; `envs.cassandra` gives them their meaning."""
 
+import re
 from typing import NoReturn
 
 import numpy as np
+
+#: A colon or an asterisk, which need no space around them; a number; anything else.
+_TOKEN = re.compile(r"[:*]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![^\s:*+-])|[^\s:*]+")
 
 
 class Tokens:
@@ -14,12 +18,18 @@ class Tokens:
     def __init__(self, path: str, text: str, keywords: tuple[str, ...]):
         self.path = path
         self.keywords = keywords
-        self.tokens = [
-            (token, number)
-            for number, line in enumerate(text.splitlines(), 1)
-            for token in line.split("#")[0].replace(":", " : ").split()
-        ]
+        self.tokens: list[tuple[str, int]] = []
         self.at = 0
+        for number, line in enumerate(text.split("\n"), 1):
+            for token in _TOKEN.findall(line.split("#")[0]):
+                self._append(token, number)
+
+    def _append(self, token: str, line: int) -> None:
+        if any("\udc80" <= letter <= "\udcff" for letter in token):  # a byte that is no UTF-8
+            raise ValueError(f"cannot read {self.path}: it is no text (line {line})")
+        if self.tokens and self.tokens[-1][0] in ("+", "-") and token[0] in "0123456789.":
+            token = self.tokens.pop()[0] + token  # a sign may stand apart
+        self.tokens.append((token, line))
 
     def peek(self, ahead: int = 0) -> str:
         """Return a token to come, "" past the end."""
@@ -45,6 +55,9 @@ class Tokens:
         begin = self.at
         while self.peek() and not self.begins_statement():
             self.at += 1
+            if self.peek() == ":":
+                known = ", ".join(self.keywords)
+                self.fail(f"unknown keyword {self.tokens[self.at - 1][0]!r}; known are {known}")
         return [token for token, _ in self.tokens[begin : self.at]]
 
     def begins_statement(self) -> bool:

@@ -3,9 +3,11 @@
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
+import envs
 from envs import read_pomdp
 from envs.pomdp import tiger
 
@@ -35,6 +37,7 @@ R:open-left : tiger-right : * : * 10
 R:open-right : tiger-left : * : * 10
 R:open-right : tiger-right : * : * -100
 """
+CASES = pathlib.Path(__file__).parents[1] / "cases"
 PREAMBLE = "discount: 0.5\nvalues: reward\nstates: 3\nactions: go stay\nobservations: dim lit\n"
 REST = "T: * identity\nO: * uniform\nR: * : * : * : * 0\n"
 
@@ -155,7 +158,7 @@ def test_reset_starts_anew_or_ends(tmp_path: pathlib.Path) -> None:
         (PREAMBLE + "T: go : 0 : 1 inf", "line 6: inf is not finite"),
         (PREAMBLE + "R: go 3", "line 6: expected ':', got '3'"),
         (PREAMBLE + REST + "states: 4", "line 9: 'states' must come before start, T, O and R"),
-        (PREAMBLE + REST + "oops: 4", "line 9: expected a number, got 'oops'"),
+        (PREAMBLE + REST + "oops: 4", "line 9: unknown keyword 'oops'; known are discount"),
         (PREAMBLE + "start exclude: 0 1 2\n" + REST, "line 6: no state is left to start from"),
         (PREAMBLE + "start: 0.5 0.5\n" + REST, "line 6: expected 3 numbers or 'uniform', got 2"),
         (PREAMBLE.replace("go stay", "go go") + REST, "line 4: actions must be a number of at"),
@@ -170,6 +173,12 @@ def test_reset_starts_anew_or_ends(tmp_path: pathlib.Path) -> None:
             r"transition\[1, 0\] must sum to 1, it sums to 0.5",
         ),
         (PREAMBLE + "T:", "line 6: expected 'more', got 'the end of the file'"),
+        (PREAMBLE.replace("values", "costs") + REST, "line 2: unknown keyword 'costs'; known are"),
+        (PREAMBLE.replace("3", "900000000") + REST, "at most 1,000,000 states can be read"),
+        (
+            PREAMBLE.replace("states: 3", "states: 300000") + REST,
+            r"300000 states, 2 actions and 2 observations need .* GiB of memory, and there are",
+        ),
     ],
 )
 def test_errors_name_file_and_line(text: str, message: str, tmp_path: pathlib.Path) -> None:
@@ -186,3 +195,43 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "binary.pomdp").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(ValueError, match=r"cannot read .*: it is no text"):
         read_pomdp(tmp_path / "binary.pomdp")
+
+
+@pytest.mark.parametrize(
+    "reward",
+    ["R:*:*:*:*-1", "R: * : * : * : * - 1", "R : * :*: * : *\n-\n1", "R: * : * : * : * -1.0e0"],
+)
+def test_signs_stand_where_they_like(reward: str, tmp_path: pathlib.Path) -> None:
+    """As the reference scanner has them: tokens of their own, with or without space around."""
+    model = read(tmp_path, PREAMBLE + REST.replace("R: * : * : * : * 0", reward))
+    np.testing.assert_array_equal(model.reward, -1.0)
+
+
+def test_encodings(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark of byte order, a comment in another encoding, and a path from home are read."""
+    read_pomdp(CASES / "latin1-comment.pomdp")
+    path = tmp_path / "marked.pomdp"
+    path.write_bytes(b"\xef\xbb\xbf" + (PREAMBLE + REST).encode())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_pomdp("~/marked.pomdp").num_states == 3
+    path.write_bytes((PREAMBLE + REST).encode() + b"\xe9: 3")
+    with pytest.raises(ValueError, match=r"cannot read .*: it is no text \(line 9\)"):
+        read_pomdp(path)
+
+
+def test_plurals(tmp_path: pathlib.Path) -> None:
+    """`values: rewards` is what some files say."""
+    for word, sign in (("rewards", 1.0), ("costs", -1.0)):
+        text = PREAMBLE.replace("reward", word) + REST.replace("* 0", "* 2")
+        np.testing.assert_array_equal(read(tmp_path, text).reward, 2.0 * sign)
+
+
+def test_two_files_of_one_shape() -> None:
+    """Played in one process, each is itself."""
+    played = []
+    for name in ("a", "b"):
+        env, params = envs.make(f"pomdp:{CASES / f'{name}.pomdp'}")
+        _, state = env.reset(jax.random.key(0), params)
+        reward = env.step(jax.random.key(1), state, 0, params)[2]
+        played.append((int(state.state), float(reward)))
+    assert played == [(0, 1.0), (1, 7.0)]
