@@ -59,6 +59,11 @@ class CarFlag(PrivilegedEnvironment[CarFlagState, CarFlagParams]):
         return "carflag"
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Nothing: every Car-Flag behaves like any other, but for its parameters."""
+        return {}
+
+    @property
     def num_actions(self) -> int:
         """Number of forces."""
         return 7

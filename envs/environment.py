@@ -26,18 +26,24 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given, as JSON can hold it; a run's record repeats it."""
+        """All that decides how it behaves beside its class, as JSON can hold it.
+
+        A run's record repeats it, and compares it when the run is resumed or its policy loaded. A
+        class that defines it says so that two objects with equal settings are the same environment.
+        """
         return {}
 
-    # gymnax compiles `step` and `reset` once per environment object that differs: two of the same
-    # settings are the same environment.
+    # gymnax compiles `step` and `reset` once per environment object that differs. What a class
+    # says nothing of might differ: then an object equals itself alone.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and other._identity() == self._identity()
 
     def __hash__(self) -> int:
         return hash(self._identity())
 
-    def _identity(self) -> tuple[type, str]:
+    def _identity(self) -> tuple[type, Any]:
+        if type(self).settings is PrivilegedEnvironment.settings:
+            return type(self), id(self)
         return type(self), json.dumps(self.settings, sort_keys=True)
 
     def privileged_state(self, env_state: TEnvState, params: TEnvParams) -> Any:

@@ -128,10 +128,6 @@ class Privileged(_Wrapper):
     # The wrapped environment may draw its observations, or make them of the action.
     observes_deterministically = False
 
-    # It holds functions, which no settings can tell apart.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
     def __init__(
         self,
         env: Environment,

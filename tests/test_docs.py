@@ -99,10 +99,10 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_example_is_the_page_s(example: Any) -> None:
-    """The page shows the file as it is; equal names are equal environments."""
+    """The page shows the file as it is; nobody says that two of its objects behave alike."""
     assert EXAMPLE.read_text() == code("adding-an-environment.md")
-    assert importlib.import_module("tmaze").TMaze() == example
-    assert hash(importlib.import_module("tmaze").TMaze()) == hash(example)
+    assert importlib.import_module("tmaze").TMaze() != example
+    assert len({example, importlib.import_module("tmaze").TMaze(), example}) == 2
 
 
 def test_the_example_keeps_the_contract(example: Any) -> None:
