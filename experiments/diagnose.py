@@ -20,7 +20,7 @@ if __name__ == "__main__":
 
 from adqn_jax import load_policy
 from adqn_jax.results import metrics
-from adqn_jax.results.estimates import standard_error
+from adqn_jax.results.estimates import mean_and_error
 from envs.secrets import secret_of
 from support import players
 from support.measures import measure, player, values_by_step
@@ -66,7 +66,7 @@ def _print(measures: list[dict[str, Any]]) -> None:
         x = np.array([row["value"] for row in measures if row["measure"] == name])
         x = x[~np.isnan(x)]
         if x.size:
-            print(f"{name:>24}  {x.mean():.3f} +- {standard_error(x):.3f}  ({x.size} seeds)")
+            print(f"{name:>24}  {mean_and_error(x)}  ({x.size} seeds)")
 
 
 def main() -> None:

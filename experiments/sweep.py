@@ -26,6 +26,7 @@ if __name__ == "__main__":
 import envs
 from adqn_jax import SeedRunner, runs
 from adqn_jax.results import experiment, load, metrics, ranking
+from adqn_jax.results.estimates import mean_and_error
 from adqn_jax.results.experiment import file_name
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.folder import Claim, claim
@@ -156,7 +157,7 @@ def report(points: Sequence[Candidate], loaded: Sequence[load.Result], metric: s
         order = [among[at] for at in ranking.rank([loaded[i] for i in among])]
         for place, i in enumerate(order, 1):
             final, stability = loaded[i].final, ranking.mean(loaded[i].stability)
-            value = f"{ranking.mean(final):.3f} +- {ranking.error(final):.3f}"
+            value = mean_and_error(final) if final.size else "failed"
             failed = f"  ({loaded[i].failed} seeds failed)" if loaded[i].failed else ""
             print(f"{place:>4}  {value}  {stability:.3f}  {points[i].label}{failed}")
         print(f"best: python experiments/run.py {shlex.join(options.words(points[order[0]].args))}")

@@ -75,6 +75,11 @@ def standard_error(x: np.ndarray) -> float:
     return float(stats.sem(x)) if x.size > 1 else float("nan")
 
 
+def mean_and_error(x: np.ndarray) -> str:
+    """Say mean and standard error over seeds, [S]; of one seed, that seed's number alone."""
+    return f"{x.mean():.3f}" + (f" +- {standard_error(x):.3f}" if x.size > 1 else "")
+
+
 def probability_of_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimate:
     """Estimate how probably a seed of one algorithm beats a seed of another; a tie is half a win.
 

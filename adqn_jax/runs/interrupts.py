@@ -1,20 +1,24 @@
 """What ends a run before its time, and the exit codes that say so.
 
     0         done
+    1         all seeds have failed: their numbers are not finite; what there is was written
     2         bad input; nothing was changed
     74        results could not be written (EX_IOERR)
     75        --timeout reached; --resume goes on (EX_TEMPFAIL)
-    130, 143  interrupted by SIGINT, SIGTERM; --resume goes on (128 + signal)
+    129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM; --resume goes on (128 + signal)
 
 A second SIGINT ends the process at once, by the signal itself.
 """
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from types import FrameType
 from typing import Any
 
+ALL_FAILED = 1
 CANNOT_WRITE = 74
 TIMEOUT = 75
 
@@ -34,8 +38,16 @@ def reason(error: OSError) -> str:
     return f"{error.filename}: {why}" if error.filename else why
 
 
+def _signals() -> list[signal.Signals]:
+    """Return the signals that ask a run to stop; a hang-up unless it is ignored, as by nohup."""
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asked.append(signal.SIGHUP)
+    return asked
+
+
 class Interrupts:
-    """Notes SIGINT and SIGTERM, instead of ending at once; asked between compiled programs.
+    """Notes SIGINT, SIGTERM and SIGHUP, instead of ending at once; asked between compiled programs.
 
     It does so within `with`, any number of times; what was noted stays.
 
@@ -50,8 +62,9 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         """Note signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():  # others get no signals
+            for number in _signals():
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,7 +76,8 @@ class Interrupts:
         self._signal = signal.Signals(number)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # print() may be interrupted by this very handler, and must not be entered twice.
-        os.write(2, b"\nstopping as soon as all is saved; Ctrl-C leaves at once\n")
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            os.write(2, b"\nstopping as soon as all is saved; Ctrl-C leaves at once\n")
 
     @property
     def stop(self) -> bool:

@@ -27,7 +27,7 @@ class Memory:
     parameters: int  # numbers, of one seed's policy and of what is saved with it
     parts: dict[str, int]  # of the agent's state
     total: int  # with the compiled program's own needs
-    available: int
+    available: float  # infinite where that cannot be known
 
     @classmethod
     def of(cls, runner: SeedRunner) -> "Memory":
@@ -43,7 +43,9 @@ class Memory:
 
     @property
     def most_seeds(self) -> int:
-        """How many seeds would fit."""
+        """How many seeds would fit; as many as there are where the memory cannot be known."""
+        if self.available == math.inf:
+            return self.seeds
         return int(self.available // (self.total / self.seeds))
 
     def check(self) -> None:
@@ -68,10 +70,8 @@ class Memory:
         lines += [f"{'':>28}{'a seed':>14}{f'{self.seeds} seeds':>14}"]
         rows = self.parts | {"all, with working memory": self.total}
         lines += [f"{n:>28}{_gib(b / self.seeds):>14}{_gib(b):>14}" for n, b in rows.items()]
-        lines += [
-            "",
-            f"there are {_gib(self.available)} of memory: at most {self.most_seeds} seeds fit",
-        ]
+        there = f"there are {_gib(self.available)} of memory: at most {self.most_seeds} seeds fit"
+        lines += ["", there if self.available < math.inf else "how much there is cannot be known"]
         return "\n".join(lines)
 
 
@@ -79,11 +79,14 @@ def _bytes(tree: Any) -> int:
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
-def _available() -> int:
-    """Return the bytes that there are, over all local devices."""
+def _available() -> float:
+    """Return the bytes that there are, over all local devices; infinite where nobody knows."""
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):  # not everywhere can one ask
+            return math.inf
     return sum(device.memory_stats()["bytes_limit"] for device in devices)
 
 

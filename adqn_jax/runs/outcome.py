@@ -66,13 +66,12 @@ def report(
       trained: timesteps simulated by each seed after the warm-up.
       seconds: wall-clock seconds of that.
     """
-    from adqn_jax.results.estimates import standard_error  # takes a second
+    from adqn_jax.results.estimates import mean_and_error  # takes a second
 
     final = records.last("eval_return")
     rate = trained * runner.total_seeds / seconds
     rows = {
-        "final greedy return": f"{records.mean('eval_return'):.3f} +- "
-        f"{standard_error(final):.3f} (standard error)",
+        "final greedy return": mean_and_error(final) + " (standard error)" * (final.size > 1),
         "last 100 episodes": f"{records.mean('behaviour_return'):.3f} (behaviour)",
         "compiling": f"{runner.compile_seconds:.1f} s",
         "training": f"{seconds:.1f} s",
@@ -83,5 +82,7 @@ def report(
         rows = {name: rows[name] for name in ("compiling", "training", "timesteps")}
     if failed := runner.total_seeds - final.size:
         rows["failed"] = f"{failed} of {runner.total_seeds} seeds, which the figures leave out"
+    if not final.size:
+        del rows["final greedy return"], rows["last 100 episodes"]
     for name, value in rows.items():
         print(f"{name:>20}  {value}")

@@ -16,7 +16,7 @@ from adqn_jax.runs import outcome, progress, sinks
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
 from adqn_jax.runs.folder import Claim
-from adqn_jax.runs.interrupts import Interrupts, StopError
+from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.sinks import Sink
@@ -194,6 +194,8 @@ class Session:
         self.attempts.check()
         trained = self.iterations * self.trainer.plan.timesteps_per_iteration
         outcome.report(points, self.runner, self.records, trained, self.training_seconds)
+        if not self.records.last("failed").size:
+            raise StopError(ALL_FAILED, f"all {self.runner.total_seeds} seeds have failed")
 
     def _why_stopped(self, interrupts: Interrupts) -> str:
         timesteps = 0 if self.states is None else self.timesteps

@@ -12,8 +12,8 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 import tyro
 
@@ -35,17 +35,18 @@ def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
     from adqn_jax.runs.interrupts import StopError, reason
 
-    try:
-        main()
-    except StopError as stop:
-        print(f"{stop}", file=sys.stderr)
-        sys.exit(stop.code)
-    except OSError as error:
-        _end(reason(error))
-    except ValueError as error:
-        if not _is_ours(error):
-            raise
-        _end(str(error))
+    with _readers_may_go():
+        try:
+            main()
+        except StopError as stop:
+            print(f"{stop}", file=sys.stderr)
+            sys.exit(stop.code)
+        except OSError as error:
+            _end(reason(error))
+        except ValueError as error:
+            if not _is_ours(error):
+                raise
+            _end(str(error))
 
 
 def parse(target: Any, **settings: Any) -> Any:
@@ -79,6 +80,47 @@ def _sentence(box: str) -> str:
     return "; ".join([part for part in parts if part][:2])
 
 
+class _Outlet:
+    """A stream that nobody needs to read: once its reader has gone, what is written is dropped."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what somebody may read."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            # What is still in the buffer must go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _readers_may_go() -> Iterator[None]:
+    """Let `| head` end, or a stream be closed from the start: neither is an error of a script."""
+    before = sys.stdout, sys.stderr
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or io.StringIO()  # none: it was closed
+        setattr(sys, name, _Outlet(stream))
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
 def _end(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
@@ -101,13 +143,28 @@ def _use_every_core() -> None:
     import jax
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def cores() -> int:
+    """Return how many cores this process may use, or, where nobody knows, how many there are."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cache_compilations() -> None:
-    """Keep compiled programs between runs, unless JAX is told where or whether to."""
+    """Keep compiled programs between runs, unless JAX is told where or whether to.
+
+    Without a home, or one that can be written to, every run compiles anew.
+    """
     import jax
 
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-        jax.config.update("jax_compilation_cache_dir", str(cache / "adqn_jax"))
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # the latter: nobody knows where home is
+        caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        cache = pathlib.Path(caches) / "adqn_jax"
+        cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(cache))

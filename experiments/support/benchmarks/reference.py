@@ -10,6 +10,7 @@ import jax
 
 import envs
 from adqn_jax import Config, SeedRunner, make_trainer
+from support import cli
 
 #: Their names of environments.
 _NAMES = {
@@ -78,7 +79,7 @@ def _their_rate(
     }
     command = [python, "main_dqn.py", _NAMES[env_name], config.algorithm]
     command += [f"--{name}={value}" for name, value in words.items()]
-    cores = len(os.sched_getaffinity(0))
+    cores = cli.cores()
     seconds = [_seconds(command, path, timesteps, cores) for timesteps in (_SHORT, _LONG)]
     return cores * ratio * (_LONG - _SHORT) / (seconds[1] - seconds[0])
 

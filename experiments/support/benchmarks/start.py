@@ -2,11 +2,9 @@
 
 import os
 import pathlib
-import pty
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 
 _RUN = pathlib.Path(__file__).parents[2] / "run.py"
@@ -34,6 +32,11 @@ def seconds_to_progress(words: list[str]) -> dict[str, float]:
 
 
 def _seconds(words: list[str], environment: dict[str, str]) -> float:
+    try:  # where there are such terminals: not on Windows
+        import pty
+        import termios
+    except ImportError as error:
+        raise ValueError(f"starts are measured at a terminal of Unix: {error}") from error
     reader, terminal = pty.openpty()  # a progress bar wants a terminal, and room in it
     termios.tcsetwinsize(terminal, (24, 160))
     begin = time.perf_counter()

@@ -1,7 +1,6 @@
 """Throughput of training: the gradient step alone, the whole loop, and what limits them."""
 
 import dataclasses
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -162,5 +161,9 @@ def products(runner: SeedRunner) -> tuple[Callable[[], Any], int]:
 def _peak_bytes() -> int:
     stats = jax.local_devices()[0].memory_stats()
     if stats is None:  # on a CPU: of the process
+        try:
+            import resource
+        except ImportError:  # on Windows
+            return 0
         return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return sum(device.memory_stats()["peak_bytes_in_use"] for device in jax.local_devices())

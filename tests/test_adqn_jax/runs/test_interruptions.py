@@ -342,8 +342,10 @@ def test_every_seed_fails() -> None:
         return states.replace(agent=states.agent.replace(params=spoilt))
 
     ended = train(hooks={"init": init})
-    assert ended.code == 0, ended.err
+    assert ended.code == 1
+    assert ended.err.strip() == "all 3 seeds have failed"
     assert "3 of 3 seeds" in ended.out
+    assert "nan" not in ended.out
 
 
 def test_two_runs_at_once() -> None:
