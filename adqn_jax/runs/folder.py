@@ -36,7 +36,7 @@ class Claim:
         os.replace(partial, self.folder / CONFIG)
         self.begun = True
         if not self._resume:
-            self._delete(keep=(CONFIG, lock.NAME, *keep))
+            self._delete(keep=(CONFIG, *lock.NAMES, *keep))
 
     def hold(self) -> None:
         """Make the folder anew where it has vanished.
@@ -113,7 +113,7 @@ def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resum
 
 
 def _occupied(folder: pathlib.Path) -> bool:
-    return folder.exists() and any(path.name != lock.NAME for path in folder.iterdir())
+    return folder.exists() and any(path.name not in lock.NAMES for path in folder.iterdir())
 
 
 def _tell_versions(before: dict[str, str]) -> None:

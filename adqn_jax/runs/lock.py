@@ -1,6 +1,7 @@
-"""One run at a time in a folder: a file that names the process at work there."""
+"""One run at a time in a folder: a lock of the system, and a note that names who holds it."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -9,16 +10,24 @@ import threading
 import time
 from typing import Any
 
+import filelock
+
 NAME = "lock.json"
+_GUARD = "run.lock"
+#: The note, and the file that is locked: what a held folder has beside the files of a run.
+NAMES = (NAME, _GUARD)
+_WAIT_SECONDS = 0.2  # for one that is just letting go
 _TOUCH_SECONDS = 30
-_STALE_SECONDS = 180  # for processes that cannot be looked at
+_STALE_SECONDS = 180
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what such a disk answers
 
 
 class Lock:
-    """Holds a folder from `take` to `release`.
+    """Holds a folder until `release`.
 
-    A lock is stale, and taken over, when its process is gone: on this host one can look; a process
-    of another host (or of another container) touches its lock twice a minute.
+    The system frees the lock of a process that is gone, however it went. Some network disks have no
+    locks, or do not tell other hosts of them: there the note counts, too, as long as it is touched,
+    which its holder does twice a minute. Should two take over such a note at once, `renew` tells.
     """
 
     def __init__(self, folder: pathlib.Path):
@@ -27,23 +36,23 @@ class Lock:
         Raises:
           ValueError: when another run holds it.
         """
-        self._path = folder / NAME
-        self._mine = json.dumps(_process(os.getpid()))
+        self._note, self._guard = folder / NAME, folder / _GUARD
+        mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+        self._mine = json.dumps(mine)
+        self._lock = filelock.FileLock(self._guard, thread_local=False, fallback_to_soft=False)
         self._released = threading.Event()
-        try:
-            self._create()
-        except FileExistsError:
-            self._refuse_held()
-            self._path.unlink(missing_ok=True)
-            self._create()
+        self._take()
         threading.Thread(target=self._touch, daemon=True).start()
 
     def release(self) -> None:
         """Give the folder back."""
         self._released.set()
-        with contextlib.suppress(OSError):
-            if self._is_mine():
-                self._path.unlink()
+        if self._is_mine():
+            # Before the lock is free: filelock refuses a lock on a file that was deleted meanwhile.
+            for path in (self._note, self._guard):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        self._lock.release()
 
     def renew(self) -> bool:
         """Take the lock again where it has vanished, with its folder; say whether it had.
@@ -53,67 +62,65 @@ class Lock:
         """
         if self._is_mine():
             return False
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        self._lock.release()  # on a file that has vanished
         try:
-            self._create()
-        except FileExistsError as error:
-            raise OSError(f"another run is at work in {self._path.parent} by now") from error
+            self._take()
+        except ValueError as error:
+            raise OSError(f"another run is at work in {self._note.parent} by now") from error
         return True
 
     def _is_mine(self) -> bool:
         try:
-            return self._path.read_text() == self._mine
+            return self._note.read_text() == self._mine
         except OSError:
             return False
 
-    def _create(self) -> None:
-        with self._path.open("x") as file:
-            file.write(self._mine)
+    def _take(self) -> None:
+        try:
+            self._lock.acquire(timeout=_WAIT_SECONDS)
+        except filelock.Timeout:
+            raise self._refusal() from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        try:
+            if self._is_held_unseen():
+                raise self._refusal()
+            self._note.unlink(missing_ok=True)
+            with self._note.open("x") as file:
+                file.write(self._mine)
+        except BaseException:
+            if self._lock.is_locked:
+                self._guard.unlink(missing_ok=True)
+            self._lock.release()
+            raise
+
+    def _is_held_unseen(self) -> bool:
+        """Whether the note is of a process that the lock would not show, and that may be there."""
+        try:
+            age = time.time() - self._note.stat().st_mtime
+        except FileNotFoundError:
+            return False
+        seen = self._lock.is_locked and self._holder()[1] == socket.gethostname()
+        return not seen and age <= _STALE_SECONDS
+
+    def _holder(self) -> tuple[Any, Any]:
+        try:
+            note = json.loads(self._note.read_text())
+            return note["pid"], note["host"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return "?", "?"  # it is being written, or was cut off
+
+    def _refusal(self) -> ValueError:
+        pid, host = self._holder()
+        return ValueError(
+            f"another run is at work in {self._note.parent} (process {pid} on {host}): wait "
+            f"until it ends, or give another --name"
+        )
 
     def _touch(self) -> None:
         while not self._released.wait(_TOUCH_SECONDS):
-            with contextlib.suppress(OSError):
-                os.utime(self._path)
-
-    def _refuse_held(self) -> None:
-        try:
-            age = time.time() - self._path.stat().st_mtime
-            holder = json.loads(self._path.read_text())
-            pid, host = holder["pid"], holder["host"]
-        except FileNotFoundError:
-            return  # released in between
-        except (ValueError, KeyError, TypeError):
-            pid, host = "?", "?"  # it is being written, or was cut off
-        here = host == socket.gethostname()
-        if _process(pid) == holder if here else age <= _STALE_SECONDS:
-            raise ValueError(
-                f"another run is at work in {self._path.parent} (process {pid} on {host}): wait "
-                f"until it ends, or give another --name"
-            )
-
-
-def _process(pid: int) -> dict[str, Any]:
-    """Say which process has a number; None for a start that cannot be known, as it is gone."""
-    return {"pid": pid, "host": socket.gethostname(), "started": _started(pid)}
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process of this host started, after the last boot; None when it is gone."""
-    stat = pathlib.Path("/proc") / str(pid) / "stat"
-    try:
-        # From the 3rd field on: the 2nd, the command's name, may hold anything.
-        fields = stat.read_text().rpartition(")")[2].split()
-        return None if fields[0] == "Z" else fields[19]
-    except OSError:
-        return None if pathlib.Path("/proc/self/stat").exists() else _alive(pid)
-
-
-def _alive(pid: int) -> str | None:
-    """Tell whether a process is there, where there is no /proc."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return "unknown"
+            if self._is_mine():
+                with contextlib.suppress(OSError):
+                    os.utime(self._note)

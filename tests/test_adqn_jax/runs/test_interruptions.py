@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +53,7 @@ def assert_same_results(folder: pathlib.Path, whole: pathlib.Path) -> None:
     assert files_of(folder / "policy") == files_of(whole / "policy")
     for ours, theirs in zip(state_of(folder), state_of(whole), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert not (folder / lock.NAME).exists()
+    assert not any((folder / name).exists() for name in lock.NAMES)
 
 
 def stop(number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
@@ -362,35 +361,3 @@ def test_two_runs_at_once() -> None:
     for ended in refused:
         assert ended.code == 2
         assert f"another run is at work in {FOLDER / 'default'} (process {os.getpid()}" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("change", "age", "stale"),
-    [
-        ({}, 0, False),
-        ({}, 10_000, False),  # asleep, but there
-        ({"pid": 2**22 + 1}, 0, True),
-        ({"started": "1"}, 0, True),  # the number is another process's by now
-        ({"host": "elsewhere"}, 10, False),
-        ({"host": "elsewhere"}, 1_000, True),
-        (None, 10, False),  # not yet written
-        (None, 1_000, True),
-    ],
-)
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_stale_locks(
-    change: dict[str, Any] | None, age: int, stale: bool, tmp_path: pathlib.Path
-) -> None:
-    """A lock counts as long as its process is, or may be, there."""
-    held = lock.Lock(tmp_path)
-    path = tmp_path / lock.NAME
-    content = json.loads(path.read_text())
-    path.write_text("" if change is None else json.dumps(content | change))
-    os.utime(path, (path.stat().st_mtime - age,) * 2)
-    if stale:
-        lock.Lock(tmp_path).release()
-    else:
-        with pytest.raises(ValueError, match="another run is at work"):
-            lock.Lock(tmp_path)
-    held.release()
-    assert path.exists() == (not stale and change != {}), "only its own"
