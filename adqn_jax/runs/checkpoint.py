@@ -1,30 +1,29 @@
-"""Checkpoints of a run: the whole state of all seeds and the metrics so far, with orbax.
+"""Checkpoints of a run: the whole state of all seeds and the metrics so far, with Orbax.
 
-A checkpoint is a folder named by the iterations finished: `states/` (orbax), `history.json`, and
-`manifest.json`, written last, with the format's number and every file's size and SHA-256. It is
-written under another name and then renamed, so that it is there whole or not at all; the manifest
-tells later whether it still is. Loading reads numbers and JSON, and executes nothing.
+A checkpoint is a folder named by the iterations finished. Orbax's CheckpointManager writes it:
+`states/` and `history/` under another name, then renamed, so that it is there whole or not at all;
+and it keeps the last two. `manifest.json` is ours, and tells later whether a checkpoint still is
+as it was written. Loading reads numbers and JSON, and executes nothing.
 """
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import json
+import logging
 import os
 import pathlib
 import shutil
+import tempfile
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
+from adqn_jax.runs import manifest
 from adqn_jax.types import PyTree, TrainState
 
-#: Number of the format; a checkpoint of another one is refused.
-FORMAT = 1
 _KEEP = 2
-_MANIFEST = "manifest.json"
+_TIMEOUT_SECONDS = 86_400  # Orbax gives up after 20 minutes, and a slow disk may need more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +52,9 @@ class Checkpoints:
         Raises:
           ValueError: when those that it holds are all damaged, or of another format.
         """
-        names = [int(p.name) for p in self.folder.glob("*") if p.name.isdecimal()]
         damaged: list[str] = []
-        for iterations in sorted(names, reverse=True):
-            problem = _problem(self.folder / str(iterations))
+        for iterations in sorted(self._steps(), reverse=True):
+            problem = manifest.problem(self.folder / str(iterations))
             if not problem:
                 return Newest(iterations, tuple(damaged))
             damaged.append(f"checkpoint {iterations} is damaged: {problem}")
@@ -81,7 +79,9 @@ class Checkpoints:
         self._collect()
         if iterations != self.last:
             host = jax.tree.map(lambda x: _copy(x, self.num_seeds), _with_bits(states))
-            self._pending = self._pool.submit(self._write, iterations, host, json.dumps(history))
+            # Training goes on with the history while it is being written.
+            history = json.loads(json.dumps(history))
+            self._pending = self._pool.submit(self._write, iterations, host, history)
 
     def check(self) -> None:
         """Look how the last save went that has ended.
@@ -126,7 +126,6 @@ class Checkpoints:
         Raises:
           ValueError: when the checkpoint does not hold such states.
         """
-        step = self.folder / str(iterations)
 
         def empty(x: jax.ShapeDtypeStruct) -> np.ndarray:
             shape = (self.num_seeds, *x.shape[1:])
@@ -134,45 +133,66 @@ class Checkpoints:
 
         expected = jax.tree.map(empty, jax.eval_shape(_with_bits, like))
         try:
-            orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
-            host = orbax.restore(step / "states", args=ocp.args.StandardRestore(expected))
+            host, history = self._read(iterations, expected)
         except (ValueError, KeyError, TypeError) as error:
+            step = self.folder / str(iterations)
             raise ValueError(f"{step} holds no states of this run's networks and buffer") from error
         places = len(like.iteration)
         host = jax.tree.map(lambda x: x[np.arange(places).clip(max=self.num_seeds - 1)], host)
         states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
         self.last = iterations
-        history = json.loads((step / "history.json").read_text())
         return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
 
-    def _write(self, iterations: int, host: PyTree, history: str) -> int:
-        partial, step = self.folder / "partial", self.folder / str(iterations)
+    def _read(self, iterations: int, expected: PyTree) -> tuple[PyTree, dict[str, Any]]:
+        ocp = _orbax()
+        items = ocp.args.Composite(
+            states=ocp.args.StandardRestore(expected), history=ocp.args.JsonRestore()
+        )
+        with ocp.CheckpointManager(self.folder) as manager:
+            restored = manager.restore(iterations, args=items)
+        return restored["states"], restored["history"]
+
+    def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
         try:
             self.folder.mkdir(exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-            partial.mkdir()
-            _reserve(partial / "room", sum(x.nbytes for x in jax.tree.leaves(host)))
-            (partial / "history.json").write_text(history + "\n")
-            orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
-            orbax.save(partial / "states", args=ocp.args.StandardSave(host))
-            manifest = {"format": FORMAT, "files": _digests(partial)}
-            (partial / _MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-            shutil.rmtree(step, ignore_errors=True)  # a damaged one may be there
-            os.replace(partial, step)
-            self._delete_others(iterations)
-        except OSError:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+            self._delete_unfinished()  # what a killed run left
+            for step in self._steps():
+                if self.last is None or step > self.last:  # a damaged one
+                    shutil.rmtree(self.folder / str(step))
+            _reserve(self.folder, sum(x.nbytes for x in jax.tree.leaves(host)))
+            self._save(iterations, host, history)
         except Exception as error:  # tensorstore raises what it likes
-            shutil.rmtree(partial, ignore_errors=True)
-            raise OSError(str(error).splitlines()[0]) from error
+            self._delete_unfinished()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(str(error).partition("\n")[0]) from error
         return iterations
 
-    def _delete_others(self, iterations: int) -> None:
-        kept = {str(iterations), str(self.last)}
-        for step in self.folder.glob("*"):
-            if step.name.isdecimal() and step.name not in kept:
-                shutil.rmtree(step)
+    def _save(self, iterations: int, host: PyTree, history: dict[str, Any]) -> None:
+        def write_manifest() -> None:
+            [partial] = self.folder.glob(f"{iterations}.*")
+            manifest.write(partial)
+
+        ocp = _orbax()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=_KEEP,
+            # Orbax calls it when everything is written, and renames the folder afterwards.
+            async_options=ocp.AsyncOptions(
+                timeout_secs=_TIMEOUT_SECONDS, post_finalization_callback=write_manifest
+            ),
+        )
+        items = ocp.args.Composite(
+            states=ocp.args.StandardSave(host), history=ocp.args.JsonSave(history)
+        )
+        with ocp.CheckpointManager(self.folder, options=options) as manager:
+            manager.save(iterations, args=items, force=True)
+
+    def _steps(self) -> list[int]:
+        return [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
+
+    def _delete_unfinished(self) -> None:
+        for path in self.folder.glob("*.*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _with_bits(states: TrainState) -> TrainState:
@@ -188,46 +208,19 @@ def _copy(x: jax.Array, num_seeds: int) -> np.ndarray:
     return whole[:num_seeds]
 
 
-def _reserve(path: pathlib.Path, size: int) -> None:
+def _reserve(folder: pathlib.Path, size: int) -> None:
     """Make sure that so many bytes can be written, and give them back.
 
-    On a full disk, tensorstore would go on for pages.
+    On a full disk or beyond a quota, tensorstore would go on for pages.
     """
     if hasattr(os, "posix_fallocate"):
-        with path.open("wb") as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, size)
-        path.unlink()
 
 
-def _digests(folder: pathlib.Path) -> dict[str, list[Any]]:
-    """Return size and SHA-256 of every file but the manifest, by its path in the folder."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path != folder / _MANIFEST:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            digests[path.relative_to(folder).as_posix()] = [path.stat().st_size, digest]
-    return digests
+def _orbax() -> Any:
+    """Import Orbax, which takes its time, when it is needed first: in the background, mostly."""
+    import orbax.checkpoint as ocp
 
-
-def _problem(step: pathlib.Path) -> str:
-    """Say what is wrong with a checkpoint; nothing when it is whole.
-
-    Raises:
-      ValueError: when it has another format.
-    """
-    try:
-        manifest = json.loads((step / _MANIFEST).read_text())
-        number, written = manifest["format"], dict(manifest["files"])
-        found = _digests(step)
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"it has no readable {_MANIFEST}"
-    if number != FORMAT:
-        raise ValueError(
-            f"{step} has format {number}, and this version reads format {FORMAT}: resume with the "
-            f"version that config.json names, or give another --name"
-        )
-    for name in sorted({*written, *found}):
-        if written.get(name) != found.get(name):
-            return f"{name} is not as it was written"
-    return ""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what fails is told by us, in one line
+    return ocp

@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adqn_jax.results import experiment
@@ -17,12 +17,12 @@ from adqn_jax.versions import made_with
 class Claim:
     """A folder that a run may write into, while it does."""
 
-    def __init__(self, folder: pathlib.Path, run: dict[str, Any], *, resume: bool):
-        """Remember what the run is."""
+    def __init__(self, folder: pathlib.Path, run: dict[str, Any], held: lock.Lock, *, resume: bool):
+        """Remember what the run is, and the lock that it holds."""
         self.folder = folder
-        self.begun = False
-        self.lock: lock.Lock | None = None
         self.run = run
+        self.begun = False
+        self._lock = held
         self._resume = resume
 
     def begin(self, *keep: str) -> None:
@@ -44,9 +44,13 @@ class Claim:
         Raises:
           OSError: when it cannot be made, or another run is at work there by now.
         """
-        assert self.lock is not None, "only a claimed folder is held"
-        if self.lock.renew():
+        if self._lock.renew():
             experiment.write(self.folder, self.run)
+
+    def forget(self) -> None:
+        """Delete config.json again if the run has not begun."""
+        if not self.begun:
+            (self.folder / CONFIG).unlink(missing_ok=True)
 
     def _delete(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
@@ -71,27 +75,28 @@ def claim(
     """
     _refuse(folder, run, overwrite=overwrite, resume=resume)
     new = [path for path in (folder, *folder.parents) if not path.exists()]
-    claimed, fresh = Claim(folder, run, resume=resume), not _occupied(folder)
-    try:
+    fresh = not _occupied(folder)
+    with contextlib.ExitStack() as ending:
+        ending.callback(_remove_empty, new)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            claimed.lock = lock.Lock(folder)
+            held = lock.Lock(folder)
+            ending.callback(held.release)
+            claimed = Claim(folder, run, held, resume=resume)
             if fresh:  # so that even a run that is killed while compiling can be resumed
                 experiment.write(folder, run)
+                ending.callback(claimed.forget)
         except OSError as error:
             raise ValueError(
                 f"cannot write to {folder}: {error.strerror}; choose another --out"
             ) from error
         yield claimed
-    finally:
-        if claimed.lock and fresh and not claimed.begun:
-            (folder / CONFIG).unlink(missing_ok=True)
-        if claimed.lock:
-            claimed.lock.release()
-        if not claimed.begun:
-            for path in new:
-                with contextlib.suppress(OSError):
-                    path.rmdir()
+
+
+def _remove_empty(folders: Sequence[pathlib.Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it is not empty, or not there
+            folder.rmdir()
 
 
 def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool) -> None:

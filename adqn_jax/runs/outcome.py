@@ -70,9 +70,12 @@ def report(
 
     final = records.last("eval_return")
     rate = trained * runner.total_seeds / seconds
-    rows = {
-        "final greedy return": mean_and_error(final) + " (standard error)" * (final.size > 1),
-        "last 100 episodes": f"{records.mean('behaviour_return'):.3f} (behaviour)",
+    rows: dict[str, str] = {}
+    if final.size:
+        error = " (standard error)" if final.size > 1 else ""
+        rows["final greedy return"] = mean_and_error(final) + error
+        rows["last 100 episodes"] = f"{records.mean('behaviour_return'):.3f} (behaviour)"
+    rows |= {
         "compiling": f"{runner.compile_seconds:.1f} s",
         "training": f"{seconds:.1f} s",
         "timesteps": f"{rate:,.0f} /s over all seeds",
@@ -82,7 +85,5 @@ def report(
         rows = {name: rows[name] for name in ("compiling", "training", "timesteps")}
     if failed := runner.total_seeds - final.size:
         rows["failed"] = f"{failed} of {runner.total_seeds} seeds, which the figures leave out"
-    if not final.size:
-        del rows["final greedy return"], rows["last 100 episodes"]
     for name, value in rows.items():
         print(f"{name:>20}  {value}")

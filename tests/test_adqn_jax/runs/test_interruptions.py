@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 from collections.abc import Callable
@@ -14,10 +15,9 @@ import jax
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
-from adqn_jax.runs import lock, session
+from adqn_jax.runs import lock, manifest, session
 from adqn_jax.runs.checkpoint import Checkpoints
 from runs import CHUNKS, FOLDER, SEEDS, after, compiled, files_of, rows_of, train
 
@@ -155,7 +155,7 @@ def alter(step: pathlib.Path) -> None:
 
 def lose_a_file(step: pathlib.Path) -> None:
     """Delete the history."""
-    (step / "history.json").unlink()
+    (step / "history" / "metadata").unlink()
 
 
 def lose_the_manifest(step: pathlib.Path) -> None:
@@ -204,7 +204,7 @@ def test_another_format_is_refused(whole: pathlib.Path) -> None:
     before = files_of(folder)
     ended = train("--resume")
     assert ended.code == 2
-    assert "has format 99, and this version reads format 1" in ended.err
+    assert "has format 99, and this version reads format 2" in ended.err
     assert files_of(folder) == before
 
 
@@ -238,15 +238,15 @@ single = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 @pytest.mark.parametrize("failures", [1, 100])
 def test_disk_full(failures: int, whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told once; training goes on and tries again, and the last good checkpoint stays."""
-    left, save = [failures], ocp.Checkpointer.save
+    left, digests = [failures], manifest.digests
 
-    def fails(self: Any, path: pathlib.Path, *args: Any, **kwargs: Any) -> None:
-        save(self, path, *args, **kwargs)
-        if path.parents[1].joinpath("4").exists() and left[0]:
+    def fails(folder: pathlib.Path) -> dict[str, list[Any]]:
+        if (folder.parent / "4").exists() and left[0]:
             left[0] -= 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return digests(folder)
 
-    monkeypatch.setattr(ocp.Checkpointer, "save", fails)
+    monkeypatch.setattr(manifest, "digests", fails)
     monkeypatch.setattr(session, "_RETRY_SECONDS", 0.0)
     ended = train()
     told = [line for line in ended.out.splitlines() if "No space left" in line]
@@ -260,10 +260,50 @@ def test_disk_full(failures: int, whole: pathlib.Path, monkeypatch: pytest.Monke
     assert rows_of(FOLDER / "default") == rows_of(whole)
     names = {step.name for step in (FOLDER / "default" / "checkpoints").iterdir()}
     assert "4" in names
-    assert "partial" not in names
+    assert all(name.isdecimal() for name in names), "nothing else is left"
     left[0] = 0
     assert train("--resume").code == 0
     assert_same_results(FOLDER / "default", whole)
+
+
+def saved(checkpoints: Checkpoints, iterations: int) -> list[str]:
+    """Save a state, and say which checkpoints there are afterwards."""
+    states = compiled().init(jax.random.key(iterations))
+    checkpoints.save(iterations, states, {"rows": [iterations]})
+    checkpoints.wait()
+    return sorted(path.name for path in checkpoints.folder.iterdir())
+
+
+def test_no_room(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where a file of that size cannot be written, an error is all that comes of it."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints", SEEDS)
+    assert saved(checkpoints, 1) == ["1"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            saved(checkpoints, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert capfd.readouterr() == ("", ""), "no pages of tracebacks"
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["1"]
+    assert saved(checkpoints, 2) == ["1", "2"]
+
+
+def test_kept_checkpoints(tmp_path: pathlib.Path) -> None:
+    """They are the last two that are whole: what is damaged, or unfinished, does not count."""
+    first = Checkpoints(tmp_path / "checkpoints", SEEDS)
+    assert [saved(first, n) for n in (1, 2, 3)] == [["1"], ["1", "2"], ["2", "3"]]
+    truncate(first.folder / "3")
+    (first.folder / "4.orbax-checkpoint-tmp").mkdir()
+    second = Checkpoints(first.folder, SEEDS)
+    newest = second.newest()
+    assert newest is not None
+    assert newest.iterations == 2
+    assert [sentence[:24] for sentence in newest.damaged] == ["checkpoint 3 is damaged:"]
+    _, history = second.restore(2, compiled().abstract_states)
+    assert history == {"rows": [2]}
+    assert saved(second, 5) == ["2", "5"]
 
 
 def test_folder_vanishes(whole: pathlib.Path) -> None:
