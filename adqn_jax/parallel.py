@@ -56,9 +56,16 @@ class SeedRunner:
         self._evaluate = self.over_seeds(self.trainer.evaluate)
 
     @functools.cached_property
+    def seed_shapes(self) -> TrainState:
+        """Shapes and dtypes of one seed's state."""
+        shapes: TrainState = jax.eval_shape(self.trainer.init, jax.random.key(0))
+        return shapes
+
+    @functools.cached_property
     def abstract_states(self) -> TrainState:
         """Shapes, dtypes and shardings of the states of all seeds."""
-        return self._abstract(jax.eval_shape(self._init, self._keys(jax.random.key(0))))
+        states: TrainState = jax.tree.map(self._over_places, self.seed_shapes)
+        return states
 
     @functools.cached_property
     def hyper_of_seeds(self) -> Any:
@@ -75,11 +82,8 @@ class SeedRunner:
     def compile(self) -> None:
         """Compile everything, side by side; how long it took is added to `compile_seconds`."""
         begin = time.perf_counter()
-        keys, states, hyper = (
-            self._keys(jax.random.key(0)),
-            self.abstract_states,
-            self.hyper_of_seeds,
-        )
+        keys = self._over_places(jax.eval_shape(jax.random.key, 0))
+        states, hyper = self.abstract_states, self.hyper_of_seeds
         lowered = [
             self._iterate.lower(states, hyper),
             self._init.lower(keys),
@@ -147,8 +151,5 @@ class SeedRunner:
         """Return which of all seeds is in each place."""
         return np.arange(self.places).clip(max=self.total_seeds - 1)
 
-    def _abstract(self, tree: Any) -> Any:
-        def with_sharding(x: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.sharding)
-
-        return jax.tree.map(with_sharding, tree)
+    def _over_places(self, x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((self.places, *x.shape), x.dtype, sharding=self.sharding)

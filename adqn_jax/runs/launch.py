@@ -36,7 +36,9 @@ def make_runner(points: Sequence[Point], env: Any, env_params: Any) -> SeedRunne
 def describe(points: Sequence[Point], runner: SeedRunner) -> None:
     """Print what a run would need, without training."""
     _introduce(points, runner)
-    print(_compile(runner).table())
+    least = Memory.at_least(runner)
+    memory = _compile(runner) if least.total <= least.available else least
+    print(memory.table())
 
 
 def train(points: Sequence[Point], runner: SeedRunner, options: Options) -> None:
@@ -81,6 +83,7 @@ def prepare(
         checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds)
         newest = checkpoints.newest() if options.resume else None
         _introduce(points, runner)
+        Memory.at_least(runner).check()  # what cannot fit is told at once
         _compile(runner).check()
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)

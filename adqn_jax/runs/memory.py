@@ -26,18 +26,26 @@ class Memory:
     seeds: int  # that are run, those that only fill places included
     parameters: int  # numbers, of one seed's policy and of what is saved with it
     parts: dict[str, int]  # of the agent's state
-    total: int  # with the compiled program's own needs
+    total: int  # with the program's own needs, once it is compiled
     available: float  # infinite where that cannot be known
 
     @classmethod
     def of(cls, runner: SeedRunner) -> "Memory":
         """Measure a compiled run."""
-        agent, states = runner.trainer.agent, runner.abstract_states.agent
+        return dataclasses.replace(cls.at_least(runner), total=runner.bytes_needed)
+
+    @classmethod
+    def at_least(cls, runner: SeedRunner) -> "Memory":
+        """Measure the states alone, which takes neither memory nor a compiled program."""
+        agent, state, seeds = runner.trainer.agent, runner.seed_shapes, runner.places
+        parts, params = agent.parts(state.agent), agent.deployed(state.agent)
         return cls(
-            seeds=runner.places,
-            parameters=sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(agent.deployed(states))),
-            parts={name: _bytes(part) for name, part in agent.parts(states).items()},
-            total=runner.bytes_needed,
+            seeds=seeds,
+            parameters=sum(
+                math.prod(x.shape) for x in jax.tree.leaves(agent.deployed(state.agent))
+            ),
+            parts={name: seeds * _bytes(part) for name, part in parts.items()},
+            total=seeds * _bytes(state),
             available=_available(),
         )
 

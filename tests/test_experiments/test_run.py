@@ -105,6 +105,15 @@ def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_far_too_many_seeds_are_refused_at_once(tmp_path: pathlib.Path) -> None:
+    """By arithmetic: nothing is compiled, let alone allocated."""
+    done = script("run.py", *SHORT, *ROWS, "--seeds", "100000000", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "100000000 seeds need" in done.stderr
+    assert "compiled" not in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_input_leaves_no_traceback(tmp_path: pathlib.Path) -> None:
     """As a user sees it."""
     done = script("run.py", "--env", "carflags", cwd=tmp_path)
