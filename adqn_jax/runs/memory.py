@@ -41,9 +41,7 @@ class Memory:
         parts, params = agent.parts(state.agent), agent.deployed(state.agent)
         return cls(
             seeds=seeds,
-            parameters=sum(
-                math.prod(x.shape) for x in jax.tree.leaves(agent.deployed(state.agent))
-            ),
+            parameters=sum(math.prod(x.shape) for x in jax.tree.leaves(params)),
             parts={name: seeds * _bytes(part) for name, part in parts.items()},
             total=seeds * _bytes(state),
             available=_available(),
