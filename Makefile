@@ -1,17 +1,32 @@
-# Every target sets up .venv by itself when it is not there, or older than pyproject.toml.
+# Every target sets up .venv by itself when it is not there, or older than pyproject.toml: with the
+# newest versions that pyproject.toml allows or, as in `make LOCKED=1 test`, with those of the lock
+# file of the Python in use. Changing from one to the other makes .venv anew.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+NEWEST := .venv/.ready
+PINNED := .venv/.ready-locked
+READY := $(if $(LOCKED),$(PINNED),$(NEWEST))
+OTHER := $(if $(LOCKED),$(NEWEST),$(PINNED))
+LOCK = locks/python-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+PIP_INSTALL := pip install --quiet --disable-pip-version-check -e '.[dev]'
 
-.PHONY: setup run figure1 test smoke torture lint clean
+.PHONY: setup lock run figure1 test smoke torture lint clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(if $(LOCKED),$(LOCK))
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PYTHON) -m venv $(if $(wildcard $(OTHER)),--clear) .venv
+	$(BIN)/$(PIP_INSTALL) $(if $(LOCKED),-c $(LOCK))
 	touch $@
+
+# Refresh the lock file of the Python in use, from an environment of its own: make lock PYTHON=...
+lock:
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/$(PIP_INSTALL)
+	echo "# Made by 'make lock', for 'make LOCKED=1 test'." > $(LOCK)
+	.venv-lock/bin/pip freeze --all --exclude pip --exclude-editable >> $(LOCK)
+	rm -rf .venv-lock
 
 run: $(READY)
 	$(BIN)/python experiments/run.py --env carflag --algo adqn-vr --seeds 20

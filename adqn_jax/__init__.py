@@ -21,7 +21,7 @@ from adqn_jax.value import (
     losses,
 )
 
-#: The version of the package, and of the wheel that brought it.
+#: The version of the package and of its wheel; pyproject.toml reads it here, so it stays a literal.
 __version__ = "0.1.0"
 
 __all__ = [

@@ -71,8 +71,7 @@ def prepare(
         when it is in use; when memory does not suffice; when a package is missing.
     """
     sinks.check(options.log)
-    for module in ("scipy", "matplotlib"):  # for what is written at the very end
-        extras.need(module, "results")
+    _check_extras()
     run = points[0].experiment.to_json()
     if len(points) > 1 or options.folder != points[0].folder:
         run = experiment.as_json({point.folder.name: point.experiment for point in points})
@@ -88,6 +87,17 @@ def prepare(
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)
+
+
+def _check_extras() -> None:
+    """Look for what a run imports late: its progress bar, and what draws the curve at the end.
+
+    Raises:
+      MissingExtraError: when one of them is missing.
+    """
+    extras.need("tqdm", "experiments")  # first, as this extra brings the other one along
+    for module in ("scipy", "matplotlib"):
+        extras.need(module, "results")
 
 
 def _introduce(points: Sequence[Point], runner: SeedRunner) -> None:

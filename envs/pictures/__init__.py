@@ -2,6 +2,14 @@
 
 from typing import Any
 
+try:  # before the modules that draw; envs knows nothing of adqn_jax, whose sentence this is
+    import matplotlib as _  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "the package matplotlib is not installed: pip install 'adqn-jax[results]' (in a checkout: "
+        "pip install -e '.[results]')"
+    ) from error
+
 from envs.carflag import CarFlag
 from envs.cleaner import Cleaner
 from envs.four_rooms import MemoryFourRooms
