@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import jax
-import tyro
 from jax.experimental.compilation_cache import compilation_cache
 
 from support import cli
@@ -28,7 +27,7 @@ from support.benchmarks.setting import Setting
 from support.benchmarks.start import seconds_to_progress
 from support.benchmarks.train import Throughput, measure
 
-JsonFile = Annotated[pathlib.Path | None, tyro.conf.arg(metavar="FILE")]
+JsonFile = Annotated[pathlib.Path | None, cli.tyro.conf.arg(metavar="FILE")]
 
 
 def envs(
@@ -241,7 +240,7 @@ def main() -> None:
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
     }  # fmt: skip
-    omit = (tyro.conf.OmitArgPrefixes,)
+    omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-import tyro
 from scipy import stats
 
 from support import cli
@@ -152,7 +151,7 @@ def _holm(p: Sequence[float]) -> list[float]:
 
 
 def claims(
-    runs: Annotated[list[pathlib.Path], tyro.conf.Positional],
+    runs: Annotated[list[pathlib.Path], cli.Positional],
     metric: str = "eval_return",
     to: pathlib.Path = pathlib.Path("claims.csv"),
 ) -> None:

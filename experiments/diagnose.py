@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
-import tyro
 
 from support import cli
 
@@ -28,7 +27,7 @@ from support.measures import measure, player, values_by_step
 _ROOT = 1_000_003
 
 
-def diagnose(run: Annotated[pathlib.Path, tyro.conf.Positional], episodes: int = 64) -> None:
+def diagnose(run: Annotated[pathlib.Path, cli.Positional], episodes: int = 64) -> None:
     """Measure the policies of a run.
 
     Args:

@@ -8,8 +8,6 @@ import pathlib
 import sys
 from typing import Annotated
 
-import tyro
-
 from support import cli
 
 if __name__ == "__main__":
@@ -21,7 +19,7 @@ from support.exact import compare_policy
 
 
 def exactness(
-    policies: Annotated[list[pathlib.Path], tyro.conf.Positional],
+    policies: Annotated[list[pathlib.Path], cli.Positional],
     epsilon: float = 0.0,
     streams: int = 64,
     seed: int = 0,

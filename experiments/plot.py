@@ -9,8 +9,6 @@ import pathlib
 import sys
 from typing import Annotated
 
-import tyro
-
 from support import cli
 
 if __name__ == "__main__":
@@ -23,7 +21,7 @@ from support import paper
 
 
 def plot(
-    runs: Annotated[list[pathlib.Path], tyro.conf.Positional],
+    runs: Annotated[list[pathlib.Path], cli.Positional],
     to: pathlib.Path = pathlib.Path("curves.png"),
     kind: figures.Kind = "curves",
     metric: str = "eval_return",

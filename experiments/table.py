@@ -8,8 +8,6 @@ import pathlib
 import sys
 from typing import Annotated
 
-import tyro
-
 from support import cli
 
 if __name__ == "__main__":
@@ -22,7 +20,7 @@ from support import paper
 
 
 def table(
-    runs: Annotated[list[pathlib.Path], tyro.conf.Positional],
+    runs: Annotated[list[pathlib.Path], cli.Positional],
     to: pathlib.Path = pathlib.Path("table.csv"),
     metric: str = "eval_return",
     statistic: Statistic = "mean",

@@ -15,8 +15,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-import tyro
+try:
+    import tyro
+except ModuleNotFoundError:
+    sys.stderr.write("error: the package tyro is not installed: pip install -e '.[experiments]'\n")
+    sys.exit(2)
 
+#: An argument that is given without its name.
+Positional = tyro.conf.Positional
 _EXPERIMENTS = pathlib.Path(__file__).parents[1]
 
 
