@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from adqn_jax import rollout
+from adqn_jax import contract, rollout
 from adqn_jax.agent import Agent, Who
 from adqn_jax.config import BaseConfig
 from adqn_jax.families import family_of
@@ -62,8 +62,10 @@ def make_trainer(config: BaseConfig, env: Any, env_params: Any) -> "Trainer":
     """Build the functions that `make_train` composes, for callers that run them in pieces.
 
     Raises:
-      ValueError: when the configuration contradicts itself or the environment.
+      ValueError: when the configuration contradicts itself or the environment, or the environment
+        breaks the contract (`contract.check`).
     """
+    contract.check(env, env_params)
     codec = SlotCodec(env, env_params)
     agent = family_of(config.algorithm).make_agent(config, codec)
     return Trainer(config, agent, Interaction(env, env_params, codec))

@@ -1,0 +1,141 @@
+"""Whether an environment keeps the contract: asked of shapes alone, before anything is compiled."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from gymnax.environments import spaces as gymnax_spaces
+
+from adqn_jax import spaces
+from adqn_jax.types import PyTree, Spec
+
+_METHODS = (
+    "reset_env", "step_env", "observe", "is_truncated", "observation_space", "privileged_state",
+    "privileged_state_space",
+)  # fmt: skip
+
+
+def check(env: Any, env_params: Any) -> None:
+    """Ask an environment for the shapes of all that a trainer will ask it for.
+
+    Raises:
+      ValueError: when a part of it is not as the contract has it; one sentence names the part, what
+        it gave, and what was expected.
+    """
+    name = getattr(env, "name", type(env).__name__)
+    if missing := [method for method in _METHODS if not callable(getattr(env, method, None))]:
+        raise ValueError(
+            f"{name} is no environment with a privileged state: it has no {missing[0]}; "
+            f"envs.PrivilegedEnvironment says what there must be"
+        )
+    _check_time_limit(name, env_params)
+    _check_actions(name, env, env_params)
+    key = jax.ShapeDtypeStruct((), jax.eval_shape(jax.random.key, 0).dtype)
+    observation, state = _reset(name, env, env_params, key)
+    _check_element(f"{name}.reset_env", "observation_space", observation,
+                   env.observation_space(env_params))  # fmt: skip
+    _check_step(name, env, env_params, key, observation, state)
+    privileged = _shapes(f"{name}.privileged_state", env.privileged_state, state, env_params)
+    _check_element(f"{name}.privileged_state", "privileged_state_space", privileged,
+                   env.privileged_state_space(env_params))  # fmt: skip
+
+
+def _check_time_limit(name: str, env_params: Any) -> None:
+    limit = getattr(env_params, "max_steps_in_episode", None)
+    try:
+        steps = int(limit)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError, jax.errors.JAXTypeError):
+        steps = 0
+    if steps < 1:
+        raise ValueError(
+            f"{name} has no time limit: its parameters need max_steps_in_episode, a number of "
+            f"steps of at least 1, got {limit!r}"
+        )
+
+
+def _check_actions(name: str, env: Any, env_params: Any) -> None:
+    space = env.action_space(env_params) if hasattr(env, "action_space") else None
+    if space is not None and not isinstance(space, gymnax_spaces.Discrete):
+        raise ValueError(
+            f"{name} has the action space {_told(space)}: values are learnt of Discrete ones only"
+        )
+    number = getattr(env, "num_actions", None)
+    if not isinstance(number, int) or number < 1 or (space is not None and space.n != number):
+        expected = "a number of at least 1" if space is None else f"{space.n}, as action_space says"
+        raise ValueError(f"{name}.num_actions must be {expected}, got {number!r}")
+
+
+def _reset(name: str, env: Any, env_params: Any, key: Any) -> tuple[PyTree, PyTree]:
+    answer = _shapes(f"{name}.reset_env", env.reset_env, key, env_params)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise ValueError(f"{name}.reset_env must return observation and state, got {_told(answer)}")
+    return answer
+
+
+def _check_step(
+    name: str, env: Any, env_params: Any, key: Any, observation: PyTree, state: PyTree
+) -> None:
+    action = jax.ShapeDtypeStruct((), jnp.int32)
+    answer = _shapes(f"{name}.step_env", env.step_env, key, state, action, env_params)
+    if not isinstance(answer, tuple) or len(answer) != 5 or not isinstance(answer[4], dict):
+        raise ValueError(
+            f"{name}.step_env must return observation, state, reward, terminated and a dict, "
+            f"got {_told(answer)}"
+        )
+    truncated = _shapes(f"{name}.is_truncated", env.is_truncated, answer[1], env_params)
+    told = {"reward": answer[2], "terminated": answer[3], "is_truncated": truncated}
+    if "success" in answer[4]:
+        told["success"] = answer[4]["success"]
+    for what, x in told.items():
+        if getattr(x, "shape", ()) != ():
+            raise ValueError(f"{name}: {what} must be a scalar, got the shape {x.shape}")
+    for what, first, after in (
+        ("observation", observation, answer[0]),
+        ("state", state, answer[1]),
+    ):
+        if _told(first) != _told(after):
+            raise ValueError(
+                f"{name}: step_env must return a {what} like that of reset_env, {_told(first)}, "
+                f"got {_told(after)}"
+            )
+
+
+def _check_element(source: str, declared: str, element: PyTree, space: Spec) -> None:
+    expected = jax.eval_shape(lambda: spaces.zeros(space))
+    given: Any = jax.tree.structure(element)
+    fits = given == jax.tree.structure(expected) and all(
+        x.shape == of.shape and not (_indexes(of) and jnp.issubdtype(x.dtype, jnp.inexact))
+        for x, of in zip(jax.tree.leaves(element), _leaves(space), strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{source} gives {_told(element)}, and {declared} declares {_told(expected)}"
+        )
+
+
+def _leaves(space: Spec) -> list[Spec]:
+    """List the spaces within a Dict, as JAX lists the leaves of its elements."""
+    if isinstance(space, gymnax_spaces.Dict):
+        return [leaf for _, entry in sorted(space.spaces.items()) for leaf in _leaves(entry)]
+    return [space]
+
+
+def _indexes(space: Spec) -> bool:
+    """Whether elements look up what has been learnt, and so must be whole numbers."""
+    grid = len(space.shape) == 3 and jnp.issubdtype(space.dtype, jnp.integer)
+    return isinstance(space, gymnax_spaces.Discrete) or grid
+
+
+def _shapes(what: str, function: Any, *args: Any) -> Any:
+    try:
+        return jax.eval_shape(function, *args)
+    except Exception as error:  # whatever somebody else's code raises
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{what} cannot be traced: {type(error).__name__}: {reason}") from error
+
+
+def _told(tree: Any) -> str:
+    """Say what a tree of arrays, or a space, looks like."""
+    if isinstance(tree, gymnax_spaces.Space):
+        return f"{type(tree).__name__}{getattr(tree, 'shape', ())}"
+    return str(jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", tree)).replace("'", "")

@@ -1,0 +1,142 @@
+"""What breaks the contract is named in one sentence, before anything is compiled."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+from gymnax.environments import spaces
+from gymnax.environments.environment import EnvParams
+
+import envs
+import probes
+from adqn_jax import contract, make_trainer
+from settings import small
+
+
+class Unlimited(probes.Constant):
+    """Has no time limit."""
+
+    @property
+    def default_params(self) -> Any:
+        return EnvParams(max_steps_in_episode=None)
+
+
+class Pushed(probes.Constant):
+    """Takes forces."""
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Box(-1.0, 1.0, (1,), jnp.float32)
+
+
+class Miscounted(probes.Constant):
+    """Says two numbers of actions."""
+
+    @property
+    def num_actions(self) -> Any:
+        return 3
+
+
+class Wide(probes.Constant):
+    """Shows more than it declares."""
+
+    def look(self, state: Any) -> Any:
+        return jnp.zeros(2)
+
+
+class Vague(probes.Constant):
+    """Shows a float where an index is declared."""
+
+    def get_obs(self, state: Any, params: Any = None, key: Any = None) -> Any:
+        return jnp.float32(0.5)
+
+
+class Secretive(probes.Constant):
+    """Has another state than it declares."""
+
+    def privileged_state(self, env_state: Any, params: Any) -> Any:
+        return jnp.zeros(3)
+
+
+class Generous(probes.Constant):
+    """Pays a reward for each of two."""
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        observation, state, reward, terminated, info = super().step_env(key, state, action, params)
+        return observation, state, jnp.stack([reward, reward]), terminated, info
+
+
+class Talkative(probes.Constant):
+    """Tells what JAX cannot hold."""
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        return *super().step_env(key, state, action, params)[:4], {"mood": "good"}
+
+
+class Old(probes.Constant):
+    """Steps as environments did before truncation had a name."""
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        return super().step_env(key, state, action, params)[:4]
+
+
+class Changing(probes.Constant):
+    """Returns a state of other dtypes."""
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        observation, state, *rest = super().step_env(key, state, action, params)
+        return observation, dataclasses.replace(state, bit=jnp.float32(0.0)), *rest
+
+
+class Broken(probes.Constant):
+    """Fails when it is asked."""
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        raise KeyError("the road")
+
+
+BROKEN = {
+    Unlimited: "has no time limit: its parameters need max_steps_in_episode",
+    Pushed: r"has the action space Box\(1,\): values are learnt of Discrete ones only",
+    Miscounted: "num_actions must be 2, as action_space says, got 3",
+    Wide: r"reset_env gives int32\[2\], and observation_space declares int32\[\]",
+    Vague: r"reset_env gives float32\[\], and observation_space declares int32\[\]",
+    Secretive: r"privileged_state gives float32\[3\], and privileged_state_space declares int32",
+    Generous: r"reward must be a scalar, got the shape \(2,\)",
+    Talkative: "step_env cannot be traced: TypeError",
+    Old: "must return observation, state, reward, terminated and a dict, got",
+    Changing: "step_env must return a state like that of reset_env",
+    Broken: "step_env cannot be traced: KeyError: 'the road'",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_what_breaks_it_is_named(kind: Any) -> None:
+    """One sentence, from the trainer itself."""
+    env = kind()
+    with pytest.raises(ValueError, match=BROKEN[kind]) as error:
+        make_trainer(small("dqn"), env, env.default_params)
+    assert kind.__name__ in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_environment_at_all() -> None:
+    """What lacks a method is told which."""
+    with pytest.raises(ValueError, match="it has no reset_env"):
+        contract.check(object(), EnvParams())
+
+
+@pytest.mark.parametrize("name", ["gymnax:Pendulum-v1", "gymnax:MountainCarContinuous-v0"])
+def test_continuous_actions_are_refused(name: str) -> None:
+    """By name, too; a DQN of one action is never trained."""
+    with pytest.raises(ValueError, match="values are learnt of Discrete ones only"):
+        make_trainer(small("dqn"), *envs.make(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["carflag", "cleaner:5x5", "gymnax:Catch-bsuite", "gymnax:FourRooms-misc"]
+)
+@pytest.mark.parametrize("observe", ["observation", "state"])
+def test_what_can_be_learnt_is_let_through(name: str, observe: Any) -> None:
+    """Environments of ours, and of gymnax whose declared dtypes are not quite those they give."""
+    contract.check(*envs.make(name, observe))
