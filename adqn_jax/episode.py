@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
@@ -26,7 +27,7 @@ class RandomActions:
 
     def act(self, who: Who, memory: PyTree, inputs: Inputs, key: Array) -> tuple[Array, Any, Any]:
         """Choose actions, int32 [...], uniform over all; `key` is consumed."""
-        action = jax.random.randint(key, inputs.start.shape, 0, self._num_actions)
+        action = jax.random.randint(key, inputs.start.shape, 0, self._num_actions, jnp.int32)
         return action, memory, None
 
 

@@ -120,7 +120,7 @@ class Interaction:
 def add_to_window(window: EpisodeWindow, step: Step) -> EpisodeWindow:
     """Remember the returns of the episodes that ended in this step."""
     size = window.returns.shape[0]
-    rank = jnp.cumsum(step.done) - 1
+    rank = jnp.cumsum(step.done, dtype=jnp.int32) - 1
     kept = step.done & (rank > rank[-1] - size)  # of more than the ring holds, the last
     # What is not kept is written past the ring, which drops it.
     at = jnp.where(kept, (window.count + rank) % size, size)
@@ -138,7 +138,7 @@ def window_mean(window: EpisodeWindow) -> Array:
 
 
 def _new_episodes(num_streams: int) -> Episode:
-    zeros = jnp.zeros(num_streams)
+    zeros = jnp.zeros(num_streams, jnp.float32)
     return Episode(zeros, zeros, jnp.zeros(num_streams, jnp.int32), jnp.zeros(num_streams, bool))
 
 

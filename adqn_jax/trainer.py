@@ -98,15 +98,15 @@ class Trainer:
         """Start streams and agent, and gather what the agent begins with; consumes `key`."""
         key, key_streams, key_agent, key_warmup = jax.random.split(key, 4)
         streams = self._start(key_streams, self.plan.num_envs)
-        zero = jnp.zeros(self.plan.num_envs)
+        zero = jnp.zeros(self.plan.num_envs, jnp.int32)
         example = self.interaction.codec.encode(streams, zero, zero, zero)
         state = TrainState(
             key=key,
             iteration=jnp.int32(0),
             agent=self.agent.init(key_agent, example),
             streams=streams,
-            window=EpisodeWindow(jnp.zeros(self.plan.window), jnp.int32(0)),
-            diagnostics={name: jnp.float32(jnp.nan) for name in self.agent.diagnostics},
+            window=EpisodeWindow(jnp.zeros(self.plan.window, jnp.float32), jnp.int32(0)),
+            diagnostics={name: jnp.float32(0.0) for name in self.agent.diagnostics},
         )
         if not self.plan.warmup_steps:
             return state
@@ -116,6 +116,7 @@ class Trainer:
 
     def iterate(self, state: TrainState, hyper: Any, num_iterations: int) -> TrainState:
         """Run a static number of iterations."""
+        hyper = _float32(hyper)
 
         def body(state: TrainState, _: None) -> tuple[TrainState, None]:
             return self._iteration(state, hyper), None
@@ -145,6 +146,7 @@ class Trainer:
 
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""
+        hyper = _float32(hyper)
         episodes = self.greedy_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
         return {
@@ -197,9 +199,11 @@ class Trainer:
 
     def _failed(self, state: TrainState) -> Array:
         """Tell whether training has run into numbers that are not finite, int32 0 or 1."""
-        # Before the first update there are no diagnostics yet.
-        begun = state.iteration > 0
-        diagnostics = jax.tree.map(lambda x: jnp.where(begun, x, 0.0), state.diagnostics)
-        leaves = jax.tree.leaves((self.agent.learned(state.agent), diagnostics))
+        leaves = jax.tree.leaves((self.agent.learned(state.agent), state.diagnostics))
         finite = jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
         return 1 - finite.astype(jnp.int32)
+
+
+def _float32(hyper: Any) -> Any:
+    """Give traced numbers the precision of all others, whatever `jax_enable_x64` makes of them."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hyper)

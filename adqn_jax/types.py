@@ -143,4 +143,4 @@ class TrainState:
     agent: PyTree  # the agent's own: parameters, optimiser, what it replays
     streams: Stream  # [E, ...]
     window: EpisodeWindow
-    diagnostics: dict[str, Array]  # of the last update, float32 scalars
+    diagnostics: dict[str, Array]  # of the last update, float32 scalars; 0 before the first

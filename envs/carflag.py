@@ -73,7 +73,7 @@ class CarFlag(PrivilegedEnvironment[CarFlagState, CarFlagParams]):
         key_position, key_heaven = jax.random.split(key)
         state = CarFlagState(
             position=jax.random.uniform(
-                key_position, minval=-params.max_start, maxval=params.max_start
+                key_position, (), jnp.float32, -params.max_start, params.max_start
             ),
             velocity=jnp.float32(0.0),
             heaven=jnp.where(jax.random.bernoulli(key_heaven), 1, -1).astype(jnp.int8),

@@ -124,7 +124,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
     ) -> tuple[jax.Array, FourRoomsState]:
         """Draw doors, objects, colours and the agent; `key` is consumed."""
         key_doors, key_cells, key_heading, key_colours = jax.random.split(key, 4)
-        doors = jax.random.randint(key_doors, (4,), 0, self._door_cells.shape[1])
+        doors = jax.random.randint(key_doors, (4,), 0, self._door_cells.shape[1], jnp.int32)
         floor = jnp.concatenate([self._room_cells, self._doors(doors)]).astype(jnp.uint8)
         cells = _draw_distinct(key_cells, floor, 4)
         state = FourRoomsState(
@@ -133,7 +133,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
             beacon=cells[1],
             exits=cells[2:],
             colours=_draw_distinct(key_colours, jnp.array(self.colours, jnp.uint8), 2),
-            heading=jax.random.randint(key_heading, (), 0, 4).astype(jnp.uint8),
+            heading=jax.random.randint(key_heading, (), 0, 4, jnp.int32).astype(jnp.uint8),
             time=jnp.int32(0),
         )
         return self.get_obs(state, params), state
@@ -200,7 +200,10 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
             .reshape(self.size, self.size)
             .astype(jnp.uint8),
             "agent": jnp.concatenate(
-                [(2.0 * place - scale) / scale, jax.nn.one_hot(env_state.heading, 4)]
+                [
+                    (2.0 * place.astype(jnp.float32) - scale) / scale,
+                    jax.nn.one_hot(env_state.heading, 4, dtype=jnp.float32),
+                ]
             ),
         }
 
@@ -258,7 +261,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
 def _draw_distinct(key: jax.Array, items: jax.Array, count: int) -> jax.Array:
     """Draw so many of the items without replacement, in random order; `key` is consumed."""
     # The first swaps of a Fisher-Yates shuffle.
-    places = jax.random.randint(key, (count,), jnp.arange(count), items.size)
+    places = jax.random.randint(key, (count,), jnp.arange(count), items.size, jnp.int32)
     for here in range(count):
         there = places[here]
         items = items.at[here].set(items[there]).at[there].set(items[here])

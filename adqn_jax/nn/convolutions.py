@@ -31,8 +31,10 @@ class Convolutions3x3(nn.Module):
         """Map [..., R, C, I] to [..., R, C, sizes[-1]]."""
         layers, channels = [], x.shape[-1]
         for i, size in enumerate(self.sizes):
-            kernel = self.param(f"kernel_{i}", self.kernel_init, (3, 3, channels, size))
-            bias = self.param(f"bias_{i}", nn.initializers.zeros, (size,))
+            kernel = self.param(
+                f"kernel_{i}", self.kernel_init, (3, 3, channels, size), jnp.float32
+            )
+            bias = self.param(f"bias_{i}", nn.initializers.zeros, (size,), jnp.float32)
             layers.append((kernel.reshape(9 * channels, size), bias))
             channels = size
         grids = x.reshape(-1, *x.shape[-3:])

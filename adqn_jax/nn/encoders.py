@@ -32,7 +32,7 @@ class Embedding(nn.Module):
     def __call__(self, index: Array) -> Array:
         """Look up vectors, [...] int -> [..., features]."""
         shape = (self.num_embeddings, self.features)
-        table = self.param("table", nn.initializers.normal(self.scale), shape)
+        table = self.param("table", nn.initializers.normal(self.scale), shape, jnp.float32)
         return jnp.take(table, index, axis=0)
 
 

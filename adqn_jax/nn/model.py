@@ -38,7 +38,7 @@ class Model:
 
     def memory(self, *lead: int) -> PyTree:
         """Return what it remembers before an episode, leaves [*lead, ...]; perhaps nothing."""
-        return () if self.history is None else jnp.zeros((*lead, self.history.width))
+        return () if self.history is None else jnp.zeros((*lead, self.history.width), jnp.float32)
 
     def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
         """Draw parameters; each part takes a key."""
@@ -50,7 +50,7 @@ class Model:
             features = [self._state_features(params, slot)]
         if self.history is not None:
             params["history"] = self.history.init(next(keys), slot)
-            features = [jnp.zeros((*slot.start.shape, self.history.width)), *features]
+            features = [self.memory(*slot.start.shape), *features]
         params["head"] = self.head.init(next(keys), jnp.concatenate(features, axis=-1))
         return params
 

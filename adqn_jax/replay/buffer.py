@@ -82,10 +82,10 @@ class Buffer:
         # Once the ring has wrapped, the start of the oldest slots' episode may be overwritten.
         wrapped = state.count > self.capacity
         low = jnp.where(wrapped, state.count - self.capacity + self.longest_episode, 0)
-        drawn = jax.random.randint(key_slot, (self.batch_rows,), low, state.count)
+        drawn = jax.random.randint(key_slot, (self.batch_rows,), low, state.count, jnp.int32)
         last = state.count - 1 - self.row_length  # a row from here ends at the newest slot
         drawn = jnp.minimum(drawn, last)
-        stream = jax.random.randint(key_stream, (self.batch_rows,), 0, self.num_streams)
+        stream = jax.random.randint(key_stream, (self.batch_rows,), 0, self.num_streams, jnp.int32)
         start = drawn - state.storage.time[drawn % self.capacity, stream]
         slots = (start + jnp.arange(self.row_length + 1)[:, None]) % self.capacity  # [T, B]
         return jax.tree.map(lambda ring: ring[slots, stream], state.storage)

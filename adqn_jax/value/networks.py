@@ -110,6 +110,6 @@ def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:
     A random action is uniform over all; `key` is consumed.
     """
     key_explore, key_action = jax.random.split(key)
-    explore = jax.random.bernoulli(key_explore, epsilon, q.shape[:-1])
-    uniform = jax.random.randint(key_action, q.shape[:-1], 0, q.shape[-1])
+    explore = jax.random.bernoulli(key_explore, jnp.float32(epsilon), q.shape[:-1])
+    uniform = jax.random.randint(key_action, q.shape[:-1], 0, q.shape[-1], jnp.int32)
     return jnp.where(explore, uniform, jnp.argmax(q, axis=-1)).astype(jnp.int32)

@@ -225,6 +225,25 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     assert jax.tree.all(jax.tree.map(jnp.isfinite, moved))
 
 
+def test_x64_changes_no_dtype() -> None:
+    """Whatever JAX takes for a float, states keep theirs."""
+    shapes = {}
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            trainer = make_trainer(small("adqn-vr"), *envs.make("carflag"))
+            hyper = jax.tree.map(jnp.asarray, trainer.config.hyper)  # wide, too
+            state = jax.eval_shape(trainer.init, jax.random.key(0))
+            state = jax.eval_shape(lambda s, h, t=trainer: t.iterate(s, h, 1), state, hyper)
+            shapes[wide] = jax.tree.map(lambda x: (x.shape, x.dtype), state)
+    assert shapes[False] == shapes[True]
+
+
+def test_no_nans_in_a_start() -> None:
+    """A run begins with JAX's NaN trap set."""
+    with jax.debug_nans(True):
+        jax.jit(make_trainer(small("adqn"), ENV, ENV_PARAMS).init)(jax.random.key(0))
+
+
 def test_no_nans_in_an_update() -> None:
     """An update runs with JAX's NaN trap set."""
     trainer = make_trainer(small("adqn"), ENV, ENV_PARAMS)
