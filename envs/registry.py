@@ -1,9 +1,11 @@
 """Names to environments."""
 
+import dataclasses
 import importlib
 import inspect
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import gymnax
@@ -40,8 +42,10 @@ _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 Observe = Literal["observation", "state"]
 
 
-def make(name: str, observe: Observe = "observation") -> tuple[PrivilegedEnvironment, Any]:
-    """Return the environment called `name` and its default parameters.
+def make(
+    name: str, observe: Observe = "observation", params: Mapping[str, float] | None = None
+) -> tuple[PrivilegedEnvironment, Any]:
+    """Return the environment called `name` and its parameters.
 
     Args:
       name: one of
@@ -59,14 +63,29 @@ def make(name: str, observe: Observe = "observation") -> tuple[PrivilegedEnviron
         * `import:MODULE:CLASS`, a class of your own (`PrivilegedEnvironment`), made without
           arguments, from a module that Python finds.
       observe: with `state`, the privileged state is what the agent observes.
+      params: parameters that are not to have their defaults, such as the time limit,
+        `max_steps_in_episode`.
 
     Raises:
-      ValueError: when the name is unknown, or names what cannot be; the message says what can.
+      ValueError: when the name is unknown, or names what cannot be, or a parameter is none of the
+        environment's, or no number such as it has; the message says what can.
     """
     env = _find(name)
     if observe == "state":
         env = FullyObserved(env)
-    return env, env.default_params
+    return env, _changed(name, env.default_params, params or {})
+
+
+def _changed(name: str, default: Any, params: Mapping[str, float]) -> Any:
+    """Replace numbers among an environment's parameters; whole ones stay whole."""
+    known = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
+    numbers = {key: value for key, value in known.items() if isinstance(value, int | float)}
+    for key, value in params.items():
+        if key not in numbers:
+            raise ValueError(f"{name} has no parameter {key!r}; it has {', '.join(numbers)}")
+        if isinstance(numbers[key], int) and value != int(value):
+            raise ValueError(f"{key} of {name} must be a whole number, got {value}")
+    return dataclasses.replace(default, **{k: type(numbers[k])(v) for k, v in params.items()})
 
 
 def _find(name: str) -> PrivilegedEnvironment:

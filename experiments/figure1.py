@@ -16,7 +16,6 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-import envs
 from adqn_jax import Config, make_trainer
 from adqn_jax.results import figures, load
 from adqn_jax.results.experiment import CONFIG, Experiment
@@ -157,7 +156,7 @@ def _pair(args: Args, words: list[str]) -> Pair:
     words = [*words, "--preset", args.preset, "--seeds", str(args.seeds), "--seed", str(args.seed)]
     words += ["--out", str(args.out)]
     parsed = options.parse(words)
-    env, env_params = envs.make(parsed.env, parsed.observe)
+    env, env_params = options.environment(parsed)
     config = shorten(parsed.config, args.fraction, int(env_params.max_steps_in_episode))
     parsed = dataclasses.replace(parsed, config=config)
     plan = make_trainer(config, env, env_params).plan

@@ -16,7 +16,6 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-import envs
 from adqn_jax import SeedRunner, runs
 from adqn_jax.runs.interrupts import Interrupts
 from support import options
@@ -24,7 +23,7 @@ from support import options
 
 def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     """Train, or only say what it would take; `make_runner` makes what trains."""
-    env, env_params = envs.make(args.env, args.observe)
+    env, env_params = options.environment(args)
     point = runs.Point(options.experiment(args, env), options.folder(args))
     runner = make_runner([point], env, env_params)
     if args.dry_run:

@@ -29,6 +29,8 @@ class Experiment:
     """Root of the random keys."""
     config: Any
     """Of the algorithm's family."""
+    env_params: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The environment's parameters that have not their defaults."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as config.json keeps it."""
@@ -48,7 +50,8 @@ class Experiment:
         settings, observe = run.get("env_settings", {}), run.get("observe", "observation")
         if not isinstance(run["env"], str):
             raise TypeError("an environment has a name")
-        return cls(run["env"], settings, observe, run["seeds"], run["seed"], config)
+        params = run.get("env_params", {})
+        return cls(run["env"], settings, observe, run["seeds"], run["seed"], config, params)
 
     def with_hyper(self, hyper: Any) -> Self:
         """Return the same with other traced numbers."""

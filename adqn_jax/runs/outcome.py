@@ -14,6 +14,9 @@ from adqn_jax.trainer import Trainer
 from adqn_jax.types import Params
 from adqn_jax.versions import made_with
 
+#: What a policy's file repeats of its experiment, beside the configuration.
+_ABOUT = ("env", "env_settings", "env_params", "observe", "seeds", "seed")
+
 
 @dataclasses.dataclass(frozen=True)
 class Point:
@@ -28,7 +31,7 @@ def save_policies(points: Sequence[Point], trainer: Trainer, params: Params) -> 
     params = jax.device_get(params)
     for i, point in enumerate(points):
         about = point.experiment.to_json()
-        about = {name: about[name] for name in ("env", "env_settings", "observe", "seeds", "seed")}
+        about = {name: about[name] for name in _ABOUT}
         about["made_with"] = made_with()
         folder = point.folder / "policy"
         folder.mkdir(exist_ok=True)

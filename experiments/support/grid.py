@@ -5,11 +5,10 @@ import difflib
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import numpy as np
 
-import envs
 from adqn_jax import families, make_trainer
 from adqn_jax.results.experiment import Experiment
 from support import options
@@ -66,7 +65,7 @@ class Candidate:
     def program(self) -> tuple[Any, ...]:
         """What must be equal for two points to be trained by one compiled program."""
         static = dataclasses.replace(self.args.config, hyper=None)
-        return self.args.env, self.args.observe, static
+        return self.args.env, self.args.observe, self.args.env_param, static
 
 
 def candidates(
@@ -159,7 +158,7 @@ def _draw(axes: Sequence[Axis], number: int, seed: int) -> list[tuple[str, ...]]
 def _candidate(common: Sequence[str], values: dict[str, str]) -> Candidate:
     words = [word for option, value in values.items() for word in _words(option, value)]
     args = options.parse([*common, *words])
-    env, env_params = envs.make(args.env, args.observe)
+    env, env_params = options.environment(args)
     plan = make_trainer(args.config, env, env_params).plan
     point = Candidate(values, args, options.experiment(args, env), plan.total_timesteps)
     for field, reader in families.unread(args.config).items():
@@ -174,6 +173,6 @@ def _words(option: str, value: str) -> list[str]:
         if value not in ("true", "false"):
             raise ValueError(f"{option} must be true or false in --grid, got {value!r}")
         return options.option(option, value == "true")
-    if get_origin(kind) is tuple:
+    if get_origin(kind) is tuple and int in get_args(kind):
         return options.option(option, tuple(value.split("x")))
     return options.option(option, value)

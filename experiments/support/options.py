@@ -29,6 +29,9 @@ class Choice:
     """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
     observe: envs.Observe = "observation"
     """What the agent sees: its observations, or, for an upper bound, the privileged state."""
+    env_param: tuple[str, ...] = ()
+    """Parameters of the environment that are not to have their defaults, NAME=NUMBER, such as
+    max_steps_in_episode=200, its time limit; an unknown one is answered with those there are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,10 +149,33 @@ def kinds() -> dict[str, Any]:
     }
 
 
+def environment(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any]:
+    """Make the environment and its parameters.
+
+    Raises:
+      ValueError: when there is no such environment, or no such parameter.
+    """
+    return envs.make(args.env, args.observe, _env_params(args))
+
+
+def _env_params(args: Choice) -> dict[str, float]:
+    params: dict[str, float] = {}
+    for word in args.env_param:
+        name, _, value = word.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or name in params:
+            raise ValueError(f"--env-param takes NAME=NUMBER, each name once, got {word!r}")
+        params[name.replace("-", "_")] = int(number) if number == int(number) else number
+    return params
+
+
 def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
     """Return what decides the run's numbers; `env` is the one that `args` names."""
-    settings = json.loads(json.dumps(env.settings))
-    return Experiment(args.env, settings, args.observe, args.seeds, args.seed, args.config)
+    settings, params = json.loads(json.dumps(env.settings)), _env_params(args)
+    return Experiment(args.env, settings, args.observe, args.seeds, args.seed, args.config, params)
 
 
 def folder(args: Args) -> pathlib.Path:

@@ -39,7 +39,8 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
         raise ValueError(f"{path} does not say on what run.py trained its policy")
     trained_on = policy.about["env"]
     name = env_name or trained_on
-    env, env_params = envs.make(name, policy.about.get("observe", "observation"))
+    params = policy.about.get("env_params", {}) if name == trained_on else {}
+    env, env_params = envs.make(name, policy.about.get("observe", "observation"), params)
     settings = json.loads(json.dumps(env.settings))
     before = policy.about.get("env_settings", settings)  # older files do not say
     if env_name is None and before != settings:

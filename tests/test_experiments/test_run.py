@@ -9,6 +9,7 @@ import pytest
 
 from adqn_jax import ALGORITHMS, load_policy
 from runs import rows_of, script
+from support import players
 
 ROWS = ("--row-length", "20")  # for environments with longer episodes
 SHORT = (
@@ -128,3 +129,20 @@ def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0
     for words in ("--target-period", "Simulated timesteps", "1000000", "--seeds", "2000000"):
         assert words in done.stdout
+
+
+def test_parameters_of_the_environment(tmp_path: pathlib.Path) -> None:
+    """A shorter time limit is obeyed, recorded, compared on resume, and known to the policy."""
+    words = ("--env", "heavenhell-1", "--algo", "dqn", "--seeds", "1", *SHORT)
+    limit = ("--env-param", "max_steps_in_episode=7")
+    done = script("run.py", *words, *limit, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 x 7 timesteps" in done.stdout, "a row holds the longest episode"
+    folder = tmp_path / "runs" / "heavenhell-1" / "dqn" / "default"
+    config = json.loads((folder / "config.json").read_text())
+    assert config["run"]["env_params"] == {"max_steps_in_episode": 7}
+    other = script("run.py", *words, "--resume", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "env_params.max_steps_in_episode 7, not None" in other.stderr
+    player = players.find(None, folder / "policy" / "seed-000.npz")
+    assert player.env_params.max_steps_in_episode == 7

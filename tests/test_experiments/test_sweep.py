@@ -224,6 +224,14 @@ def test_grouped_by_what_is_static() -> None:
     assert {point.args.config.train.total_timesteps for point in points} == {250_000, 450_000}
 
 
+def test_parameters_of_environments_are_options() -> None:
+    """Time limits fix shapes: a program each."""
+    texts = ("env-param=max_steps_in_episode=80,max_steps_in_episode=40", "learning-rate=1e-3,1e-4")
+    points = candidates(("--env", "heavenhell-1"), texts, None, 0)
+    assert [len(group) for group in sweep.by_program(points)] == [2, 2]
+    assert points[0].experiment.env_params == {"max_steps_in_episode": 80}
+
+
 def test_random_points_differ_and_repeat() -> None:
     """Drawn from the grid without replacement; the same seed draws the same."""
     texts = ("learning-rate=1e-3,1e-4", "batch-rows=1,2,4", "scale-boxes=true,false")
