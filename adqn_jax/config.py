@@ -66,26 +66,28 @@ class NetworkConfig:
     embedding_size: Annotated[int, Range(1)] = 64
     """Features of an action and of an observation."""
     history_size: Annotated[int, Range(1), GRU_ONLY] = 128
-    """Width of the GRU that encodes the history."""
+    """Width of the GRU that encodes the history. Read when `history` is `gru`."""
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
     """Channels of the convolutions of grids; of spaces without a grid nothing reads them."""
     gru_init: Annotated[Literal["uniform", "orthogonal"], GRU_ONLY] = "uniform"
-    """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate."""
+    """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate. Read
+    when `history` is `gru`."""
     scale_boxes: bool = False
     """Whether to divide the entries of flat observations and states by the bounds that their
     spaces declare."""
     action_scale: Annotated[float, above(0), GRU_ONLY] = 1.0
     """Standard deviation of the initial action embeddings; small values let the GRU see
-    observations first."""
+    observations first. Read when `history` is `gru`."""
     output_scale: Annotated[float, Range(0)] = 1.0
     """Factor on the initial weights of each head's last layer; with 0 all values start at 0."""
     matmul_precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """Precision of matrix products on an accelerator that has cheaper ones; a CPU always computes
     in float32."""
     update_gate_bias: Annotated[float, Range(), GRU_ONLY] = 0.0
-    """Added to the initial bias of the GRU's update gate; positive values remember longer."""
+    """Added to the initial bias of the GRU's update gate; positive values remember longer.
+    Read when `history` is `gru`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,14 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="adqn_jax_tests_"))
 
+import hypothesis
 import pytest
+
+# The same examples every time: a failure is one for everybody. No deadline: machines are busy.
+hypothesis.settings.register_profile(
+    "adqn_jax", max_examples=30, deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("adqn_jax")
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

@@ -1,0 +1,49 @@
+"""Configurations drawn at random: whatever the types and the ranges of their fields allow."""
+
+import dataclasses
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+
+from adqn_jax import Config
+from adqn_jax.config import Range
+from adqn_jax.families import algorithms
+
+_LARGEST = 10**9
+
+
+def configs() -> st.SearchStrategy[Config]:
+    """Draw any configuration that `check` lets pass; few can be run."""
+    parts = {name: part(kind) for name, kind in Config.part_types().items()}
+    return st.builds(Config, st.sampled_from(list(algorithms())), **parts)
+
+
+def part(kind: Any) -> st.SearchStrategy[Any]:
+    """Draw a part of a configuration."""
+    return st.builds(kind, **{field.name: values(kind, field.name) for field in _fields(kind)})
+
+
+def values(kind: Any, name: str) -> st.SearchStrategy[Any]:
+    """Draw a value of a field."""
+    hint = get_type_hints(kind, include_extras=True)[name]
+    limits = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Range)]
+    return _of_type(get_type_hints(kind)[name], *(limits or [Range()]))
+
+
+def _of_type(hint: Any, limits: Range) -> st.SearchStrategy[Any]:
+    if hint is bool:
+        return st.booleans()
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint))
+    if get_origin(hint) is tuple:
+        return st.lists(_of_type(get_args(hint)[0], limits), max_size=4).map(tuple)
+    if hint is int:
+        return st.integers(int(max(limits.least, -_LARGEST)), int(min(limits.most, _LARGEST)))
+    assert hint is float
+    finite = {"allow_nan": False, "allow_infinity": False}
+    least, most = (None if abs(end) == float("inf") else end for end in (limits.least, limits.most))
+    return st.floats(least, most, exclude_min=not limits.closed, **finite)
+
+
+def _fields(kind: Any) -> tuple[Any, ...]:
+    return dataclasses.fields(kind)
