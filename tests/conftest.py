@@ -1,7 +1,9 @@
 """Options, strictness and fixtures of the whole suite."""
 
+import atexit
 import os
 import pathlib
+import shutil
 import tempfile
 
 # Before JAX is imported, for this process and those that it starts: two devices, as on a machine
@@ -10,11 +12,16 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (
     "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
 )
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="adqn_jax_tests_"))
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist inherit it
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="adqn_jax_tests_")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # by default a second
 
 import hypothesis
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
+set_hypothesis_home_dir(os.environ["JAX_COMPILATION_CACHE_DIR"])  # and not the current folder
 # The same examples every time: a failure is one for everybody. No deadline: machines are busy.
 hypothesis.settings.register_profile(
     "adqn_jax", max_examples=30, deadline=None, derandomize=True, database=None

@@ -69,8 +69,8 @@ class TrainConfig(LoopConfig):
     steps_per_iteration: Annotated[int, Range(0)] = 0
     """Steps of each environment between gradient steps; 0: the fewest for which `replay_ratio`
     gives a whole number of gradient steps, within 1 percent."""
-    replay_ratio: Annotated[float, above(0)] = 8.0
-    """Timesteps trained on per timestep simulated."""
+    replay_ratio: Annotated[float, above(0, 10_000)] = 8.0
+    """Timesteps trained on per timestep simulated, in (0, 10000]."""
     batch_rows: Annotated[int, Range(1)] = 1
     """Rows in a gradient step."""
     row_length: Annotated[int, Range(0)] = 0

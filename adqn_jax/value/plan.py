@@ -60,7 +60,8 @@ def _schedule(train: TrainConfig, row_length: int) -> tuple[int, int]:
         )
     exact = updates_per_step * train.steps_per_iteration
     whole = max(1, round(exact))
+    ratio = whole * train.batch_rows * row_length / (train.num_envs * train.steps_per_iteration)
     raise ValueError(
         f"{asked} gives {exact:.3g} gradient steps per {train.steps_per_iteration} steps, which is "
-        f"no whole number; with replay_ratio {train.replay_ratio * whole / exact:.4g} it is {whole}"
+        f"no whole number; with replay_ratio {ratio:.4g} it is {whole}"
     )

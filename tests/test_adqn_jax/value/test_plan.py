@@ -1,14 +1,18 @@
 """Derived counts keep what was asked for, and refuse what cannot be."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import envs
 from adqn_jax import Config
 from adqn_jax.plan import Plan
 from adqn_jax.value import plan as plans
 from adqn_jax.value.plan import RATIO_TOLERANCE
+from drawn import configs
 
 LONGEST = int(envs.make("carflag")[1].max_steps_in_episode)
 
@@ -49,3 +53,77 @@ def test_impossible_ratio_names_a_possible_one() -> None:
     with pytest.raises(ValueError, match=r"with replay_ratio 10 it is 1$"):
         plan_of(steps_per_iteration=1, replay_ratio=9.0)
     assert plan_of(steps_per_iteration=1, replay_ratio=10.0).updates_per_iteration == 1
+
+
+@given(configs(), st.integers(1, 500))
+def test_whatever_is_asked_for(config: Config, longest: int) -> None:
+    """Settings of any kind are refused in one sentence, or planned as they say."""
+    assert_planned_or_refused(config, longest)
+
+
+@st.composite
+def runnable(draw: Any) -> tuple[Config, int]:
+    """Draw settings that often can be run, and the longest episode."""
+    config, longest = draw(configs()), draw(st.integers(1, 300))
+    numbers = {
+        "total_timesteps": st.integers(1, 10**7), "num_envs": st.integers(1, 200),
+        "log_every": st.integers(1, 10**5), "batch_rows": st.integers(1, 16),
+        "warmup_timesteps": st.integers(0, 10**5), "replay_ratio": st.floats(0.1, 50.0),
+        "steps_per_iteration": st.integers(0, 10), "row_length": st.integers(0, 300),
+    }  # fmt: skip
+    return config.replace(**{name: draw(of) for name, of in numbers.items()}), longest
+
+
+@given(runnable())
+def test_what_can_be_run_is_what_was_asked_for(drawn: tuple[Config, int]) -> None:
+    """The same of settings as users give them; half of them can be run."""
+    assert_planned_or_refused(*drawn)
+
+
+@given(runnable())
+def test_refusals_can_be_followed(drawn: tuple[Config, int]) -> None:
+    """Whoever does what the sentences say, one after the other, ends with a plan."""
+    config, longest = drawn
+    for _ in range(3):
+        try:
+            plans.plan_of(config, longest)
+            return
+        except ValueError as error:
+            config = follow(config, str(error))
+    plans.plan_of(config, longest)
+
+
+def follow(config: Config, sentence: str) -> Config:
+    """Change the one setting that a refusal names."""
+    for name in ("row_length", "warmup_timesteps"):
+        if match := re.search(rf"{name} must be at least (\d+)", sentence):
+            return config.replace(**{name: int(match[1])})
+    if match := re.search(r"with replay_ratio (\S+) it is \d+$", sentence):
+        return config.replace(replay_ratio=float(match[1]))
+    assert sentence.endswith("raise replay_ratio or num_envs, or lower batch_rows")
+    return config.replace(replay_ratio=config.train.replay_ratio * 100)
+
+
+def assert_planned_or_refused(config: Config, longest: int) -> None:
+    """Plan a run; check the plan or the refusal."""
+    try:
+        plan = plans.plan_of(config, longest)
+    except ValueError as error:
+        assert "\n" not in str(error)
+        assert not str(error).endswith(".")
+        return
+    train = config.train
+    trained = plan.updates_per_iteration * plan.trained_per_update
+    ratio = trained / plan.timesteps_per_iteration
+    assert ratio == pytest.approx(train.replay_ratio, rel=RATIO_TOLERANCE + 1e-9)
+    assert plan.row_length == (train.row_length or longest)
+    assert train.steps_per_iteration in (0, plan.steps_per_iteration)
+    assert plan.warmup_steps * train.num_envs >= train.warmup_timesteps
+    assert plan.warmup_steps + plan.steps_per_iteration >= plan.row_length + 1
+    assert plan.updates_per_iteration >= 1
+    assert plan.log_points >= 1
+    assert plan.total_timesteps >= train.total_timesteps
+    interval = plan.iterations_per_log * plan.timesteps_per_iteration
+    assert train.log_every <= interval
+    if plan.log_points > 1:
+        assert plan.total_timesteps - interval < train.total_timesteps
