@@ -112,9 +112,7 @@ def test_an_empty_ring_is_like_its_example(size: tuple[int, int, int]) -> None:
     example = Transition(jnp.zeros(3, jnp.int8), None, *(jnp.ones((), d) for d in "BfHB"))
     state = _buffer(*size).init(example)
     places = (_buffer(*size).capacity, STREAMS)
-    for ring, leaf in zip(
-        jax.tree.leaves(state.storage), jax.tree.leaves(example), strict=True
-    ):
+    for ring, leaf in zip(jax.tree.leaves(state.storage), jax.tree.leaves(example), strict=True):
         assert (ring.shape, ring.dtype) == ((*places, *leaf.shape), leaf.dtype)
         assert not np.asarray(ring).any()
     assert int(state.count) == 0

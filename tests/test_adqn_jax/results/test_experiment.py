@@ -1,0 +1,96 @@
+"""config.json: the way there and back, and what may differ when a run is resumed."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adqn_jax import Config
+from adqn_jax.results import experiment
+from adqn_jax.results.experiment import Experiment
+from drawn import configs
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+EXPERIMENTS = st.builds(
+    Experiment,
+    env=st.text(),
+    env_settings=st.dictionaries(st.text(), JSON, max_size=3),
+    observe=st.sampled_from(["observation", "state"]),
+    seeds=st.integers(1, 1000),
+    seed=st.integers(0, 2**32 - 1),
+    config=configs(),
+)
+ONE = Experiment("carflag", {"size": [1, 2]}, "observation", 3, 0, Config("dqn"))
+
+
+@given(EXPERIMENTS)
+def test_json_and_back(drawn: Experiment) -> None:
+    """Text gives back an equal experiment."""
+    assert Experiment.from_json(json.loads(json.dumps(drawn.to_json()))) == drawn
+
+
+@given(EXPERIMENTS, EXPERIMENTS)
+def test_files_and_records(one: Experiment, other: Experiment) -> None:
+    """A resumed run's settings are compared name by name: equal ones pass, others are named."""
+    before, now = one.to_json(), other.to_json()
+    experiment.refuse_differences(experiment.flat(before), before)
+    longer = before | {"train": now["train"]}
+    changed = {
+        name
+        for name in before["train"].keys() - {"total_timesteps"}
+        if before["train"][name] != now["train"][name]
+    }
+    less = now["train"]["total_timesteps"] < before["train"]["total_timesteps"]
+    if not changed and not less:
+        experiment.refuse_differences(experiment.flat(before), longer)
+        return
+    with pytest.raises(ValueError, match=r"the run to resume has train\.(\w+) ") as error:
+        experiment.refuse_differences(experiment.flat(before), longer)
+    named = str(error.value).split("train.")[1].split()[0]
+    assert named in changed | ({"total_timesteps"} if less else set())
+
+
+def test_a_folder_gives_back_what_was_written(tmp_path: pathlib.Path) -> None:
+    """As an experiment, and as a flat record with what made it; nothing else is left there."""
+    experiment.write(tmp_path, ONE.to_json())
+    assert experiment.read(tmp_path) == ONE
+    run, made_with = experiment.read_record(tmp_path)
+    assert run["hyper.discount"] == ONE.config.hyper.discount
+    assert run["env_settings.size"] == [1, 2]
+    assert {"jax", "commit", "device"} <= made_with.keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_several_points_are_kept_in_order() -> None:
+    """As they lie side by side, whatever their names."""
+    points = {"b": ONE, "a": dataclasses.replace(ONE, seed=1)}
+    described = experiment.as_json(points)
+    assert described["order"] == ["b", "a"]
+    assert {n: Experiment.from_json(p) for n, p in described["points"].items()} == points
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"algorithm": "sarsa"}, {"env": 3}, {"hyper": None}, {"hyper": {"joy": 1}}, {"seeds": None}],
+)
+def test_other_content_is_refused(change: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    """One sentence names the file, whatever is wrong with it."""
+    run = {name: value for name, value in (ONE.to_json() | change).items() if value is not None}
+    (tmp_path / "config.json").write_text(json.dumps({"run": run}))
+    with pytest.raises(ValueError, match=r"config\.json is not what run\.py writes$"):
+        experiment.read(tmp_path)
+
+
+@given(st.text())
+def test_any_name_names_one_file(name: str) -> None:
+    """Separators of paths become underscores."""
+    assert not {":", "/", "\\"} & set(experiment.file_name(name))
+    assert len(experiment.file_name(name)) == len(name)
