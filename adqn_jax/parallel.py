@@ -133,12 +133,17 @@ class SeedRunner:
         )  # fmt: skip
         return jax.jit(sharded, donate_argnums=(0,) if donate else ())
 
-    def _over_share(self, function: Callable) -> Callable:
-        """Run a device's share of the seeds: side by side, but on a CPU one after the other.
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether a device runs its seeds one after the other, as on a CPU.
 
         A core gains nothing from wider arrays, and a single seed's fit its cache better.
         """
-        if self.sharding.mesh.devices.flat[0].platform == "cpu":
+        return bool(self.sharding.mesh.devices.flat[0].platform == "cpu")
+
+    def _over_share(self, function: Callable) -> Callable:
+        """Run a device's share of the seeds, side by side or one after the other."""
+        if self._one_by_one:
             return lambda *args: jax.lax.map(lambda of_seed: function(*of_seed), args)
         return jax.vmap(function)
 

@@ -25,7 +25,7 @@ def boxes(draw: Any) -> gymnax.Box:
     shape = draw(drawn.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3))
     entries = st.floats(width=32, allow_nan=False)
     if dtype in INTEGERS:
-        most = 1 if dtype == bool else int(np.iinfo(dtype).max)
+        most = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
         entries = st.integers(0, most)
     bounds = [
         draw(entries | drawn.arrays(_of_bounds(dtype), shape, elements=entries)) for _ in range(2)

@@ -19,8 +19,6 @@ import run
 import sweep
 from adqn_jax import SeedRunner, load_policy, runs
 from adqn_jax.results import figures
-from adqn_jax.results.load import Result
-from adqn_jax.results.ranking import rank
 from adqn_jax.runs import memory
 from runs import WORDS, Ended, Hooks, after, call, files_of, hooked, rows_of
 from support import options
@@ -268,26 +266,3 @@ def test_words_say_what_was_parsed(words: tuple[str, ...]) -> None:
     """So that the words printed of the best point repeat it."""
     args = options.parse(words)
     assert options.parse(options.words(args)) == args
-
-
-def result(*values: list[float], failed: int = 0) -> Result:
-    """Make a result of ten log points from the last value of each seed, and what fell before."""
-    curves = np.array(values).T
-    steps, seeds = np.arange(len(curves)), np.arange(curves.shape[1])
-    return Result(pathlib.Path(), "env", "dqn", "agent", steps, curves, seeds, failed)
-
-
-def test_selection() -> None:
-    """Final performance first; within one standard error of the best, stability."""
-    best = result([0.0, 1.0, 0.2, 1.0], [0.0, 1.0, 0.2, 0.6])  # 0.8 +- 0.2, drops 0.2 and 0.3
-    np.testing.assert_allclose(best.stability, [-0.2, -0.3])
-    steady = result([0.0, 0.5, 0.7, 0.7], [0.0, 0.5, 0.7, 0.7])  # 0.7, never falls
-    just_equal = result([0.0, 0.0, 0.65, 0.61], [0.0, 0.0, 0.65, 0.61])  # drops 0.01
-    worse = result([0.0, 0.1, 0.5, 0.5], [0.0, 0.1, 0.5, 0.5])
-    lucky = result([1.0, 1.0, 1.0, 1.0], failed=1)
-    lost = dataclasses.replace(lucky, values=np.zeros((4, 0)), seeds=np.zeros(0, int), failed=2)
-    points = [worse, lost, best, lucky, just_equal, steady]
-    assert rank(points) == [5, 4, 2, 0, 3, 1]
-    assert rank([steady]) == [0]
-    # Of one seed there is no standard error: nothing counts as equal.
-    assert rank([result([0.7, 0.7]), result([0.9, 0.8])]) == [1, 0]

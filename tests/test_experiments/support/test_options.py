@@ -12,6 +12,7 @@ import envs
 from adqn_jax import Config, families
 from adqn_jax.runs import sinks
 from drawn import part
+from refusals import attempt
 from support import options, presets
 
 ENVS = ("carflag", "heavenhell-3", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
@@ -79,13 +80,12 @@ def test_how_a_run_is_kept(args: options.Args) -> None:
 @given(st.text(max_size=6))
 def test_names_name_folders(name: str) -> None:
     """A name is refused, or the run's folder lies right below its algorithm's."""
-    try:
-        args = options.parse([f"--name={name}"])
-    except ValueError as error:
-        assert "name must be letters, digits" in str(error)
-    else:
-        assert options.folder(args) == pathlib.Path("runs", "carflag", "adqn-vr", name)
-        assert len(options.folder(args).parts) == 4
+    args, refusal = attempt(lambda: options.parse([f"--name={name}"]))
+    if refusal:
+        assert "name must be letters, digits" in refusal
+        return
+    assert options.folder(args) == pathlib.Path("runs", "carflag", "adqn-vr", name)
+    assert len(options.folder(args).parts) == 4
 
 
 @pytest.mark.parametrize(

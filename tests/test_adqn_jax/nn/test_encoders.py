@@ -1,0 +1,103 @@
+"""Encoders: which one a space gets, and what comes out."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnax.environments.spaces import Box, Dict, Discrete, Tuple
+
+from adqn_jax import NetworkConfig, spaces
+from adqn_jax.nn.encoders import observation_encoder, state_encoder
+
+WIDTH, LEAD = 6, (4, 2)
+CONFIG = NetworkConfig(embedding_size=WIDTH, conv_channels=(3,))
+GRID = Box(0, 8, (3, 5, 2), jnp.uint8)
+LARGER = Box(0, 8, (3, 5, 2, 1), jnp.uint8)
+WITH_GRID = Dict(
+    {"grid": GRID, "agent_grid": Box(0, 1, (3, 5), jnp.uint8), "agent": Box(-1.0, 1.0, (4,))}
+)
+#: Spaces, and how wide their features are as observations and as states.
+KINDS = {
+    "discrete": (Discrete(7), WIDTH, WIDTH),
+    "number": (Box(-1.0, 1.0, ()), WIDTH, 1),
+    "flat": (Box(-1.0, 1.0, (3,)), WIDTH, 3),
+    "matrix": (Box(-1.0, 1.0, (3, 4)), WIDTH, 12),
+    "image": (Box(0.0, 1.0, (3, 5, 2)), WIDTH, 30),  # floats are no indices
+    "integers": (Box(0, 8, (3,), jnp.int32), WIDTH, 3),
+    "grid": (GRID, WIDTH, WIDTH),
+    "larger": (LARGER, WIDTH, 30),
+    "dict": (WITH_GRID, WIDTH, WIDTH),
+    "dict of a grid": (Dict({"grid": GRID}), WIDTH, WIDTH),
+}
+
+
+def encoded(module: Any, x: Any) -> jax.Array:
+    """Encode with parameters just drawn."""
+    return jax.jit(lambda key, x: module.init_with_output(key, x)[0])(jax.random.key(0), x)
+
+
+def elements(space: Any) -> Any:
+    """Return zeros of a space, leaves [*LEAD, ...]."""
+    return jax.tree.map(lambda x: jnp.zeros((*LEAD, *x.shape), x.dtype), spaces.zeros(space))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes(kind: str) -> None:
+    """Float features of each element, as wide as asked for; flat states stay as they are."""
+    space, as_observation, as_state = KINDS[kind]
+    for choose, width in ((observation_encoder, as_observation), (state_encoder, as_state)):
+        features = encoded(choose(space, CONFIG), elements(space))
+        assert features.shape == (*LEAD, width)
+        assert features.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Tuple([Discrete(2)]),
+        Dict({"number": Box(0.0, 1.0, (2,))}),  # without a grid
+        Dict({"one": GRID, "other": GRID}),
+        Dict({}),
+        "no space",
+    ],
+)
+def test_unknown_spaces_are_refused(space: Any) -> None:
+    """One sentence says which there are."""
+    for choose in (observation_encoder, state_encoder):
+        with pytest.raises(ValueError, match=r"no encoder for the space .*there are those of"):
+            choose(space, CONFIG)
+
+
+@pytest.mark.parametrize("kind", ["discrete", "grid", "dict"])
+def test_every_index_has_a_vector_of_its_own(kind: str) -> None:
+    """The least and the greatest index of a space are told apart."""
+    space = KINDS[kind][0]
+    low = elements(space)
+    high = jax.tree.map(jnp.zeros_like, low)
+    if kind == "discrete":
+        high = low + space.n - 1
+    elif kind == "grid":
+        high = low + 8
+    else:
+        high = low | {"grid": low["grid"] + jnp.uint8(8)}
+    module = observation_encoder(space, CONFIG)
+    params = module.init(jax.random.key(0), low)
+    assert np.abs(module.apply(params, low) - module.apply(params, high)).max() > 1e-3
+    assert np.isfinite(module.apply(params, high)).all()
+
+
+def test_boxes_are_divided_by_their_bounds() -> None:
+    """Where that is asked for, and where a bound is a number that one can divide by."""
+    low = np.array([-4.0, 0.0, -np.inf, 0.0, -2e6], np.float32)
+    high = np.array([2.0, 0.5, np.inf, 0.0, 2e6], np.float32)
+    space, x = Box(low, high, (5,)), jnp.array([-4.0, 0.25, 3.0, 0.0, 7.0])
+    for scales, expected in ((False, x), (True, [-1.0, 0.5, 3.0, 0.0, 7.0])):
+        module = state_encoder(space, NetworkConfig(scale_boxes=scales))
+        np.testing.assert_array_equal(encoded(module, x), expected)
+    both = [
+        encoded(observation_encoder(space, NetworkConfig(scale_boxes=scales)), x)
+        for scales in (False, True)
+    ]
+    assert np.abs(both[0] - both[1]).max() > 1e-3

@@ -1,0 +1,77 @@
+"""Run folders as figures and tables read them."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adqn_jax.results import experiment
+from adqn_jax.results.load import by_env, is_done, load, load_all
+from runs import write_run
+
+LOG_POINTS, SEEDS = 20, 3
+
+
+def made_up(folder: pathlib.Path, **more: Any) -> pathlib.Path:
+    """Write a run whose return is its log point's number, and a seed's tenth on top of it."""
+    rows = [
+        {"seed": seed, "timesteps": 10 * t, "eval_return": t + seed / 10} | more
+        for t in range(LOG_POINTS)
+        for seed in range(SEEDS)
+    ]
+    return write_run(folder, rows)
+
+
+def test_a_run_is_read(tmp_path: pathlib.Path) -> None:
+    """Curves by log point and seed, and where they come from."""
+    folder = made_up(tmp_path / "carflag" / "dqn" / "x", training_seconds=7.5)
+    run = load(folder)
+    assert (run.folder, run.env, run.algo, run.kind) == (folder, "carflag", "dqn", "agent")
+    np.testing.assert_array_equal(run.timesteps, 10 * np.arange(LOG_POINTS))
+    np.testing.assert_allclose(run.values[3], [3.0, 3.1, 3.2])
+    np.testing.assert_allclose(run.final, np.array([18.5, 18.6, 18.7]))  # of the last two
+    np.testing.assert_array_equal(run.stability, 0)
+    assert (run.seeds.tolist(), run.failed, run.training_seconds) == ([0, 1, 2], 0, 7.5)
+
+
+def test_what_older_runs_lack(tmp_path: pathlib.Path) -> None:
+    """Without a column of failures none has failed; the time is not known."""
+    run = load(made_up(tmp_path / "carflag" / "dqn" / "x"), "timesteps")
+    assert run.failed == 0
+    assert np.isnan(run.training_seconds)
+    np.testing.assert_array_equal(run.values[:, 0], run.timesteps)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "metrics.csv"])
+def test_no_run(missing: str, tmp_path: pathlib.Path) -> None:
+    """One sentence says which file is missing, or that no folder was named."""
+    folder = made_up(tmp_path / "carflag" / "dqn" / "x")
+    assert [run.folder for run in load_all([folder])] == [folder]
+    (folder / missing).unlink()
+    with pytest.raises(ValueError, match=rf"x holds no run: it has no {missing}$"):
+        load_all([folder])
+    with pytest.raises(ValueError, match="name at least one run folder"):
+        load_all([])
+
+
+def test_environments_in_order(tmp_path: pathlib.Path) -> None:
+    """Those named first, then as they come; algorithms in the order of the registry."""
+    pairs = [("b", "adqn"), ("c", "dqn"), ("a", "adqn"), ("b", "dqn"), ("b", "adqn-vr")]
+    results = load_all([made_up(tmp_path / env / algo / "x") for env, algo in pairs])
+    panels = by_env(results, first=("a", "unheard of"))
+    assert list(panels) == ["a", "c", "b"]  # c has a run of dqn, the first algorithm
+    assert [run.algo for run in panels["b"]] == ["dqn", "adqn", "adqn-vr"]
+
+
+def test_done(tmp_path: pathlib.Path) -> None:
+    """The very same run, with all its files, up to its last log point."""
+    folder = made_up(tmp_path / "carflag" / "dqn" / "x")
+    run, last = experiment.read(folder), 10 * (LOG_POINTS - 1)
+    assert not is_done(folder, run, last), "there is no curve yet"
+    (folder / "curve.png").touch()
+    assert is_done(folder, run, last)
+    assert not is_done(folder, run, last + 1)
+    other = run.with_hyper(run.config.hyper.replace(discount=0.5))
+    assert not is_done(folder, other, last)
+    assert not is_done(tmp_path, run, last)

@@ -1,0 +1,89 @@
+"""Seeds over devices: whatever the device, and however the seeds are laid out on it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import probes
+from adqn_jax import SeedRunner, make_trainer, seed_keys
+from adqn_jax.types import TrainState
+from settings import small
+
+SEEDS = 3  # on two devices: one place is left over
+ENV = probes.TwoSteps()
+CONFIG = small("adqn", history="none", total_timesteps=400)
+RATES = jnp.array([5e-3, 1e-3])  # two points of a sweep
+HYPER = CONFIG.hyper.replace(learning_rate=RATES)
+
+
+def run() -> tuple[SeedRunner, TrainState, dict[str, np.ndarray]]:
+    """Train all seeds of both points for two chunks, and evaluate them."""
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
+    runner.compile()
+    states = runner.init(jax.random.key(0))
+    for _ in range(2):
+        states = runner.iterate(states)
+    return runner, states, runner.evaluate(states)
+
+
+@pytest.fixture(scope="module")
+def one_by_one() -> tuple[SeedRunner, TrainState, dict[str, np.ndarray]]:
+    """The run as it is on a CPU."""
+    return run()
+
+
+def assert_close(ours: Any, theirs: Any) -> None:
+    """Compare trees to rounding, keys and counters exactly."""
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        if jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
+            one, other = jax.random.key_data(one), jax.random.key_data(other)
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_side_by_side_as_one_by_one(one_by_one: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an accelerator runs, `vmap` in `shard_map`, gives the numbers of a CPU."""
+    monkeypatch.setattr(SeedRunner, "_one_by_one", False)
+    runner, states, metrics = run()
+    assert_close((states, metrics), one_by_one[1:])
+    for of, loops in ((runner, False), (one_by_one[0], True)):
+        monkeypatch.setattr(SeedRunner, "_one_by_one", loops)
+        program = of.over_seeds(lambda x: 2 * x).lower(jnp.arange(6.0))
+        assert ("while" in program.as_text()) == loops
+
+
+def test_seeds_are_reported_by_point(one_by_one: Any) -> None:
+    """Six of six places; the seeds of the first point first; each point from the same keys."""
+    runner, states, metrics = one_by_one
+    assert runner.total_seeds == runner.places == 6
+    assert {len(values) for values in metrics.values()} == {6}
+    assert (
+        np.asarray(runner.hyper_of_seeds.learning_rate).tolist()
+        == np.repeat(np.float32(RATES), SEEDS).tolist()
+    )
+    keys = jax.random.key_data(runner.init(jax.random.key(0)).key)
+    np.testing.assert_array_equal(keys[:SEEDS], keys[SEEDS:])
+    assert len(np.unique(keys[:SEEDS], axis=0)) == SEEDS
+    table = np.asarray(states.agent.params["q"]["head"]["params"]["Linear_0"]["kernel"])
+    assert len({row.tobytes() for row in table}) == 6, "every seed and rate must matter"
+
+
+def test_places_left_over_are_not_reported() -> None:
+    """Three seeds on two devices take four places, the last seed two of them."""
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, CONFIG.hyper)
+    devices = len(jax.local_devices())
+    assert runner.places == -(-SEEDS // devices) * devices
+    doubled = runner.over_seeds(lambda key: jax.random.bits(key))(runner._keys(jax.random.key(0)))
+    expected = jax.vmap(jax.random.bits)(seed_keys(jax.random.key(0), SEEDS))
+    np.testing.assert_array_equal(doubled[:SEEDS], expected)
+    np.testing.assert_array_equal(doubled[SEEDS:], expected[-1:].repeat(runner.places - SEEDS))
+
+
+def test_a_seed_s_key_is_its_own() -> None:
+    """`fold_in(key, i)`, however many seeds there are."""
+    key = jax.random.key(7)
+    few, many = (jax.random.key_data(seed_keys(key, n)) for n in (2, 5))
+    np.testing.assert_array_equal(few, many[:2])
+    np.testing.assert_array_equal(many[4], jax.random.key_data(jax.random.fold_in(key, 4)))
