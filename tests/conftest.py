@@ -28,6 +28,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("adqn_jax")
 
+#: Files that take long, the longest first: begun last, one worker would be left with them alone.
+LONG = (
+    *("test_golden_losses.py", "test_interruptions.py", "test_figure1.py", "test_run.py"),
+    *("test_kills.py", "test_sinks.py", "test_sweep.py", "test_trainer.py", "test_probes.py"),
+    *("test_benchmark.py", "test_render.py", "test_theory.py", "test_docs.py", "test_policies.py"),
+    *("test_sixth_algorithm.py", "test_parallel.py", "test_learner.py", "test_model.py"),
+)
+
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
@@ -39,6 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=GOLDEN,
         help=f"folder with the recordings to compare with (default {GOLDEN})",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist share out files in our order; its own is by the number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long."""
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ class Run:
     def kill(self, process: subprocess.Popen[str], number: signal.Signals) -> int:
         """Send a signal; check what the process says and leaves, and return its exit code."""
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
         assert "Traceback" not in err, err
         expected = {0, -number} if number == signal.SIGKILL else {0, -number, 128 + number}
         assert process.returncode in expected, (process.returncode, err)
@@ -62,7 +62,7 @@ class Run:
     def finish(self) -> None:
         """Let it run to its end."""
         process = self.start()
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=900)
         assert process.returncode == 0, err
 
     def results(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Run:
 
 def wait_until(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
     """Wait for a moment in a process's life, which must not end before."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not moment():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -88,10 +88,17 @@ def compiled() -> SeedRunner:
     env, env_params = envs.make(args.env)
     point = runs.Point(options.experiment(args, env), pathlib.Path())
     runner = runs.make_runner([point], env, env_params)
-    jax.config.update("jax_disable_most_optimizations", True)  # it runs for moments only
-    runner.compile()
-    jax.config.update("jax_disable_most_optimizations", False)
+    compile_quickly(runner)
     return runner
+
+
+def compile_quickly(runner: SeedRunner) -> None:
+    """Compile what runs for moments only."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        runner.compile()
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner:

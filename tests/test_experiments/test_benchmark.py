@@ -9,28 +9,31 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+import benchmark
 from adqn_jax.nn.convolutions import Convolutions3x3
-from runs import script
+from runs import call, script
 from support.benchmarks.flops import count_flops
 from support.benchmarks.precision import with_rounded_products
 
+pytestmark = pytest.mark.usefixtures("own_folder")
 
-def test_benchmark_measures_environments(tmp_path: pathlib.Path) -> None:
+
+def test_benchmark_measures_environments() -> None:
     """Steps per second of every environment asked for, on the screen and as JSON."""
     words = ("envs", "--names", "carflag", "cleaner", "--copies", "2", "--seconds", "0.01")
-    done = script("benchmark.py", *words, "--json", "rates.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    rates = json.loads((tmp_path / "rates.json").read_text())["steps_per_second"]
+    done = call(benchmark.main, *words, "--json", "rates.json")
+    assert done.code == 0, done.err
+    rates = json.loads(pathlib.Path("rates.json").read_text())["steps_per_second"]
     assert set(rates) == {"carflag", "cleaner"}
     assert all(rate["2"] > 0 for rate in rates.values())
 
 
-def test_benchmark_measures_replay(tmp_path: pathlib.Path) -> None:
+def test_benchmark_measures_replay() -> None:
     """Derived observations take fewer bytes; every time is positive."""
     words = ("replay", "--names", "heavenhell-1", "--seconds", "0.01")
-    done = script("benchmark.py", *words, "--json", "replay.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    costs = json.loads((tmp_path / "replay.json").read_text())["replay"]["heavenhell-1"]
+    done = call(benchmark.main, *words, "--json", "replay.json")
+    assert done.code == 0, done.err
+    costs = json.loads(pathlib.Path("replay.json").read_text())["replay"]["heavenhell-1"]
     assert costs["bytes_derived"] < costs["bytes_stored"]
     assert min(costs["us_per_row_derived"], costs["us_per_row_stored"]) > 0
 
@@ -45,8 +48,8 @@ def test_benchmark_measures_training(
     done = script("benchmark.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("cache/*"))
-    drawn = script("benchmark.py", "draw", "--json", "train.json", cwd=tmp_path)
-    assert drawn.returncode == 0, drawn.stderr
+    drawn = call(benchmark.main, "draw", "--json", "train.json")
+    assert drawn.code == 0, drawn.err
     assert matplotlib.image.imread(tmp_path / "scaling.png").std() > 0
     (result,) = json.loads((tmp_path / "train.json").read_text())["training"]
     assert (result["seeds"], result["rows"], result["row_length"]) == (3, 1, 10)
@@ -57,13 +60,13 @@ def test_benchmark_measures_training(
     assert result["update_timesteps"] == pytest.approx(10 * result["update_steps"])
 
 
-def test_benchmark_measures_parts(tmp_path: pathlib.Path) -> None:
+def test_benchmark_measures_parts() -> None:
     """The parts make up the whole, and three forward products those forward and backward."""
     words = ("parts", "--env", "heavenhell-1", "--algo", "adqn", "--seeds", "3", "--rows", "1")
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "parts.json")
-    done = script("benchmark.py", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    parts = json.loads((tmp_path / "parts.json").read_text())["parts"]
+    done = call(benchmark.main, *words)
+    assert done.code == 0, done.err
+    parts = json.loads(pathlib.Path("parts.json").read_text())["parts"]
     whole = parts.pop("all")
     for column in ("ms", "limit_ms"):
         assert sum(part[column] for part in parts.values()) == pytest.approx(whole[column])
@@ -89,12 +92,12 @@ def test_flops_are_counted() -> None:
         count_flops(unknown, np.zeros((4, 4), np.float32))
 
 
-def test_benchmark_measures_precision(tmp_path: pathlib.Path) -> None:
+def test_benchmark_measures_precision() -> None:
     """The fewer bits, the larger the deviations, none of them large."""
     words = ("precision", "--names", "heavenhell-1", "--preset", "fast", "--json", "precision.json")
-    done = script("benchmark.py", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "precision.json").read_text())["relative_deviation"]
+    done = call(benchmark.main, *words)
+    assert done.code == 0, done.err
+    found = json.loads(pathlib.Path("precision.json").read_text())["relative_deviation"]
     coarse, fine = (found["heavenhell-1"][k] for k in ("bfloat16", "tensorfloat32"))
     assert 0 < fine["gradient"] < coarse["gradient"] < 0.1
     assert 0 < fine["values"] < coarse["values"] < 0.1

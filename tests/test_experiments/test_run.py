@@ -7,8 +7,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+import run
 from adqn_jax import ALGORITHMS, load_policy
-from runs import rows_of, script
+from runs import call, rows_of, script
 from support import players
 
 ROWS = ("--row-length", "20")  # for environments with longer episodes
@@ -18,6 +19,8 @@ SHORT = (
     *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
     *("--head-sizes", "8"),
 )
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +51,8 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
 
 def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     """Position-only CartPole trains by name."""
-    done = script("run.py", "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = call(run.main, "--env", "gymnax:CartPole-v1:0,2", *SHORT, *ROWS)
+    assert done.code == 0, done.err
     folder = tmp_path / "runs" / "gymnax_CartPole-v1_0,2" / "adqn-vr" / "default"
     params = load_policy(folder / "policy" / "seed-019.npz").params
     observation = params["q"]["history"]["params"]["observation"]["Linear_0"]["kernel"]
@@ -61,10 +64,10 @@ def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
     """A run that is resumed for more timesteps ends as one that was never interrupted."""
     common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT]
     longer = ["--total-timesteps", "900"]
-    whole = script("run.py", *common, *longer, "--name", "whole", cwd=tmp_path)
-    half = script("run.py", *common, "--name", "parts", cwd=tmp_path)
-    rest = script("run.py", *common, *longer, "--name", "parts", "--resume", cwd=tmp_path)
-    assert (whole.returncode, half.returncode, rest.returncode) == (0, 0, 0), rest.stderr
+    whole = call(run.main, *common, *longer, "--name", "whole")
+    half = call(run.main, *common, "--name", "parts")
+    rest = call(run.main, *common, *longer, "--name", "parts", "--resume")
+    assert (whole.code, half.code, rest.code) == (0, 0, 0), rest.err
     folders = [tmp_path / "runs" / "heavenhell-1" / "adqn" / name for name in ("whole", "parts")]
     assert rows_of(folders[0]) == rows_of(folders[1])
     ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params for f in folders)
@@ -79,30 +82,30 @@ def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "runs" / "carflag" / "adqn-vr" / "default"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("mine")
-    refused = script("run.py", *SHORT, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
-    assert "--overwrite" in refused.stderr
+    refused = call(run.main, *SHORT)
+    assert refused.code == 2
+    assert "--resume" in refused.err
+    assert "--overwrite" in refused.err
     assert [file.name for file in folder.iterdir()] == ["config.json"]
     assert (folder / "config.json").read_text() == "mine"
 
 
 def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
     """The table of a run's memory; nothing is written."""
-    done = script("run.py", "--env", "cleaner", "--dry-run", *SHORT, *ROWS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = call(run.main, "--env", "cleaner", "--dry-run", *SHORT, *ROWS)
+    assert done.code == 0, done.err
     for words in ("replay", "optimiser", "a seed", "20 seeds", "seeds fit"):
-        assert words in done.stdout
+        assert words in done.out
     assert not (tmp_path / "runs").exists()
 
 
 def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     """A run that cannot fit says how many seeds would, before it allocates anything."""
     large = ("--buffer-timesteps", "4000000000", "--seeds", "4")
-    done = script("run.py", *SHORT, *large, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "at most 0 seeds fit" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    done = call(run.main, *SHORT, *large)
+    assert done.code == 2
+    assert "at most 0 seeds fit" in done.err
+    assert len(done.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -125,10 +128,10 @@ def test_bad_input_leaves_no_traceback(tmp_path: pathlib.Path) -> None:
 
 def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
     """Every option is explained, with the defaults of the preset chosen."""
-    done = script("run.py", "--preset", "paper", "--help", cwd=tmp_path)
-    assert done.returncode == 0
+    done = call(run.main, "--preset", "paper", "--help")
+    assert done.code == 0
     for words in ("--target-period", "Simulated timesteps", "1000000", "--seeds", "2000000"):
-        assert words in done.stdout
+        assert words in done.out
 
 
 def test_parameters_of_the_environment(tmp_path: pathlib.Path) -> None:

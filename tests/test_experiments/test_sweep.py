@@ -20,7 +20,7 @@ import sweep
 from adqn_jax import SeedRunner, load_policy, runs
 from adqn_jax.results import figures
 from adqn_jax.runs import memory
-from runs import WORDS, Ended, Hooks, after, call, files_of, hooked, rows_of
+from runs import WORDS, Ended, Hooks, after, call, compile_quickly, files_of, hooked, rows_of
 from support import options
 from support.grid import candidates
 
@@ -55,7 +55,7 @@ def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner
     key = (dataclasses.replace(fresh.trainer.config, hyper=None), len(points))
     if key not in PROGRAMS:
         PROGRAMS[key] = fresh
-        fresh.compile()
+        compile_quickly(fresh)
     runner = copy.copy(PROGRAMS[key])
     runner.trainer, runner.hyper = fresh.trainer, fresh.hyper
     vars(runner).pop("hyper_of_seeds", None)

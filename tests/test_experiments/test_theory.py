@@ -7,16 +7,18 @@ import re
 import matplotlib.image
 import pytest
 
-from runs import ROOT, script
+import theory
+from runs import ROOT, call
 from support import theorems
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_everything_holds(tmp_path: pathlib.Path) -> None:
     """The table, with every bound kept, the pictures and the training run."""
     short = ("--episodes", "400", "--seeds", "2", "--corridor", "1", "--timesteps", "25000")
-    done = script("theory.py", *short, "--training-seeds", "1", "--out", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "DOES NOT HOLD" not in done.stdout
+    done = call(theory.main, *short, "--training-seeds", "1", "--out", "out")
+    assert done.code == 0, done.err
+    assert "DOES NOT HOLD" not in done.out
     with (tmp_path / "out" / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     bounded = [row for row in rows if row["bound"]]
@@ -30,11 +32,12 @@ def test_everything_holds(tmp_path: pathlib.Path) -> None:
         assert {row["seed"] for row in csv.DictReader(file)} == {"0"}
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_bad_arguments(tmp_path: pathlib.Path) -> None:
     """One sentence, and nothing is written."""
-    done = script("theory.py", "--episodes", "0", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: episodes")
+    done = call(theory.main, "--episodes", "0")
+    assert done.code == 2
+    assert done.err.startswith("error: episodes")
     assert not list(tmp_path.iterdir())
 
 

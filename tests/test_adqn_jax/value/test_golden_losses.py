@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,15 @@ NETWORKS = {  # the authors' networks, which have a shorter head after convoluti
 HYPER = Hyperparameters(learning_rate=1e-3, adam_eps=1e-4, discount=0.99)
 
 
+class Built(NamedTuple):
+    """Networks with the recorded parameters, and their compiled pass over rows."""
+
+    networks: ValueNetworks
+    online: Params
+    target: Params
+    unroll: Any
+
+
 class Recording:
     """One file of recorded losses."""
 
@@ -38,6 +47,7 @@ class Recording:
             self.arrays = {name: arrays[name] for name in arrays.files}
         self.salt = str(self.arrays["salt"])
         self.shapes = json.loads(str(self.arrays["parameter_shapes"]))
+        self.built: dict[str, Built] = {}  # by algorithm, see `build`
         self.values: dict[str, tuple[Values, Values]] = {}  # by algorithm, see `values_of`
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -147,10 +157,14 @@ def to_ours(path: list[str], value: np.ndarray) -> np.ndarray:
     return value.T if path[-1].startswith("kernel") else value
 
 
-def build(
-    recording: Recording, env_name: str, algorithm: Algorithm
-) -> tuple[ValueNetworks, Params, Params]:
-    """Return networks with the recorded online and target parameters."""
+def build(recording: Recording, env_name: str, algorithm: Algorithm) -> Built:
+    """Return networks with the recorded online and target parameters; once per recording."""
+    if algorithm.name not in recording.built:
+        recording.built[algorithm.name] = _build(recording, env_name, algorithm)
+    return recording.built[algorithm.name]
+
+
+def _build(recording: Recording, env_name: str, algorithm: Algorithm) -> Built:
     config = Config(algorithm.name, network=NETWORKS[env_name])
     networks = make_networks(config, Spaces.of(*envs.make(env_name)))
     models = {"q": "q"}
@@ -160,13 +174,13 @@ def build(
         {ours: recording.params(tag, theirs) for ours, theirs in models.items()}
         for tag in ("online", "target")
     )
-    fresh = jax.jit(networks.init)(jax.random.key(0), recording.rows.inputs)
+    fresh = jax.eval_shape(networks.init, jax.random.key(0), recording.rows.inputs)
     # A state that is its own feature vector has no parameters, and so no entry in the recording.
     for params in (online, target):
         if algorithm.has_u:
             params["u"]["state"] = params["u"]["state"] or fresh["u"]["state"]
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, fresh)
-    return networks, online, target
+    return Built(networks, online, target, jax.jit(networks.unroll))
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -179,9 +193,10 @@ def values_of(recorded: tuple[str, Recording], algorithm: Algorithm) -> tuple[Va
     """Evaluate the recorded online and target networks in all slots; once per recording."""
     env_name, recording = recorded
     if algorithm.name not in recording.values:
-        networks, *both = build(recording, env_name, algorithm)
-        unroll = jax.jit(networks.unroll)
-        online, target = (unroll(params, recording.rows.inputs) for params in both)
+        built = build(recording, env_name, algorithm)
+        online, target = (
+            built.unroll(params, recording.rows.inputs) for params in (built.online, built.target)
+        )
         recording.values[algorithm.name] = (online, target)
     return recording.values[algorithm.name]
 
@@ -222,7 +237,7 @@ def test_golden_training(recorded: tuple[str, Recording], name: str) -> None:
     """Five Adam steps give the recorded losses, gradient norms and final values."""
     env_name, recording = recorded
     algorithm = ALGORITHMS[name]
-    networks, params, target = build(recording, env_name, algorithm)
+    networks, params, target, unroll = build(recording, env_name, algorithm)
     learner = Learner(networks, algorithm, LossConfig(average="episode"), 0.0)
     update, opt_state = jax.jit(learner.update), learner.init_opt_state(params)
     for step in range(5):
@@ -233,6 +248,6 @@ def test_golden_training(recorded: tuple[str, Recording], name: str) -> None:
             np.testing.assert_allclose(seen[f"loss_{model}"], losses[step], rtol=1e-3)
             np.testing.assert_allclose(seen[f"grad_norm_{model}"], norms[step], rtol=2e-3)
     valid = np.asarray(recording.rows.valid[:-1]).T
-    final = np.swapaxes(jax.jit(networks.unroll)(params, recording.rows.inputs).q[:-1], 0, 1)
+    final = np.swapaxes(unroll(params, recording.rows.inputs).q[:-1], 0, 1)
     theirs = recording[f"final_values/{name}/q"]
     np.testing.assert_allclose(final[valid], theirs[valid], rtol=0, atol=2e-3)
