@@ -1,6 +1,8 @@
 """A run as a process of its own, to be killed; and what it leaves, to be compared."""
 
 import dataclasses
+import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from adqn_jax.runs import lock
 from adqn_jax.runs.checkpoint import Checkpoints
 from runs import files_of, rows_of
 
@@ -40,13 +43,22 @@ class Run:
         """Where it leaves its results."""
         return self.cwd / "runs" / "heavenhell-1" / "adqn" / "default"
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, **environment: str) -> subprocess.Popen[str]:
         """Begin, or go on with what is there."""
         resume = ["--resume"] if (self.folder / "config.json").exists() else []
         return subprocess.Popen(
             [sys.executable, str(ROOT / "experiments" / "run.py"), *WORDS, *resume],
             cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | environment,
         )  # fmt: skip
+
+    def is_at_work(self, process: subprocess.Popen[str]) -> bool:
+        """Whether this process holds the folder: its handlers of signals are set up."""
+        try:
+            holder: int = json.loads((self.folder / lock.NAME).read_text())["pid"]
+        except (OSError, ValueError):  # not there, or not yet written
+            return False
+        return holder == process.pid
 
     def kill(self, process: subprocess.Popen[str], number: signal.Signals) -> int:
         """Send a signal; check what the process says and leaves, and return its exit code."""

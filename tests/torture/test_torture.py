@@ -14,7 +14,6 @@ from kills import Run
 
 WORKERS = 2
 KILLS = 52  # per worker
-LOADED_SECONDS = 3.0
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
@@ -41,10 +40,9 @@ def test_torture(worker: int, tmp_path: pathlib.Path) -> None:
         done = False
         while not done and kills < KILLS:
             process = run.start()
-            wait = draw.uniform(0.0, seconds)
-            time.sleep(wait)
+            time.sleep(draw.uniform(0.0, seconds))
             # Before run.py has imported anything, Python itself answers Ctrl-C with a traceback.
-            number = draw.choice(SIGNALS if wait > LOADED_SECONDS else SIGNALS[:-1])
+            number = draw.choice(SIGNALS if run.is_at_work(process) else SIGNALS[:-1])
             code = run.kill(process, number)
             done = code == 0
             if not done:

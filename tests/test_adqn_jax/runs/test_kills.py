@@ -17,7 +17,7 @@ def test_killed_run_ends_as_one_that_was_not(tmp_path: pathlib.Path) -> None:
     def steps() -> set[str]:
         return {path.name for path in run.folder.glob("checkpoints/[0-9]*")}
 
-    process = run.start()
+    process = run.start(JAX_ENABLE_COMPILATION_CACHE="false")  # so that it takes long enough
     wait_until(process, (run.folder / lock.NAME).exists)
     assert run.kill(process, signal.SIGKILL) == -signal.SIGKILL
     assert steps() == set(), "killed while compiling"
