@@ -10,36 +10,9 @@ import pytest
 import envs
 from envs import read_pomdp
 from envs.pomdp import tiger
+from models import PREAMBLE, REST, TIGER
 
-TIGER = """
-# the tiger, as it is usually written
-discount: 0.95
-values: reward
-states: tiger-left tiger-right
-actions: listen open-left open-right
-observations: left right
-T:listen
-identity
-T:open-left
-uniform
-T:open-right
-uniform
-O:listen
-0.85 0.15
-0.15 0.85
-O:open-left
-uniform
-O:open-right
-uniform
-R:listen : * : * : * -1
-R:open-left : tiger-left : * : * -100
-R:open-left : tiger-right : * : * 10
-R:open-right : tiger-left : * : * 10
-R:open-right : tiger-right : * : * -100
-"""
 CASES = pathlib.Path(__file__).parents[1] / "cases"
-PREAMBLE = "discount: 0.5\nvalues: reward\nstates: 3\nactions: go stay\nobservations: dim lit\n"
-REST = "T: * identity\nO: * uniform\nR: * : * : * : * 0\n"
 
 
 def read(tmp_path: pathlib.Path, text: str, **options: Any) -> Any:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from envs import read_pomdp
 from envs.pomdp import POMDP
+from models import PREAMBLE
 from refusals import attempt
 
 _FIELDS = ("transition", "observation", "reward", "start", "terminal")
@@ -154,7 +155,6 @@ def test_another_token_anywhere(drawn: Written, at: float, token: str) -> None:
 @given(st.lists(STRANGE | st.text(max_size=2), max_size=12).map(" ".join))
 def test_any_words(text: str) -> None:
     """Files that were never models."""
-    preamble = "discount: 0.5\nvalues: reward\nstates: 3\nactions: go stay\nobservations: dim lit\n"
     rest = "T: * identity\nO: * uniform\n"
-    for whole in (text, preamble + text, preamble + rest + text):
+    for whole in (text, PREAMBLE + text, PREAMBLE + rest + text):
         assert_read_or_refused(whole)

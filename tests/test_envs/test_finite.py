@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_cassandra import PREAMBLE, REST
 
 import envs
 from envs.finite import FinitePOMDP, FinitePOMDPState
 from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
+from models import PREAMBLE, REST
 
 
 def with_zeros() -> POMDP:

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_cassandra import TIGER
 
 import envs
 import exactness
@@ -19,6 +18,7 @@ from adqn_jax.tabular import belief_graph, make_comparison, optimal_values
 from adqn_jax.types import Inputs
 from adqn_jax.value.networks import Actor, Values, epsilon_greedy
 from envs.pomdp import heavenhell
+from models import TIGER
 from policies import save
 from runs import call
 from settings import small
