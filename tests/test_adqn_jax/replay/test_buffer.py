@@ -1,6 +1,5 @@
-"""The ring's invariants, with counters as data, through several wrap-arounds."""
+"""How evenly the ring is drawn from, and what it refuses; test_buffer_laws.py has its laws."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,38 +45,6 @@ def filled(buffer: Buffer, slots: Transition) -> BufferState:
     """Add all slots, one after another."""
     state = buffer.init(jax.tree.map(lambda x: x[0, 0], slots))
     return jax.lax.scan(lambda s, x: (buffer.add(s, x), None), state, slots)[0]
-
-
-@pytest.mark.parametrize("capacity", [min_capacity(ROW, LONGEST), 41])
-@pytest.mark.parametrize("num_slots", [ROW + 1, 18, 40, 41, 42, 57, 200])
-def test_rows_are_windows(capacity: int, num_slots: int) -> None:
-    """A row is consecutive slots of one stream, all still stored, from an episode's first on."""
-    buffer, slots = build(capacity), counter_slots(num_slots, seed=num_slots)
-
-    @jax.jit
-    def sample(slots: Transition, key: jax.Array) -> Transition:
-        return buffer.sample(filled(buffer, slots), key)
-
-    rows = sample(slots, jax.random.key(1))
-    chex.assert_tree_shape_prefix(rows, (ROW + 1, ROWS))
-    slot, stream = np.asarray(rows.env_state), np.asarray(rows.observation)
-    assert (np.diff(slot, axis=0) == 1).all()
-    assert (stream == stream[0]).all()
-    assert (np.asarray(rows.time)[0] == 0).all()
-    assert slot.min() >= max(0, num_slots - capacity)
-    assert slot.max() <= num_slots - 1
-    np.testing.assert_array_equal(rows.time, np.asarray(slots.time)[slot, stream])
-    np.testing.assert_array_equal(rows.action, slot % 5)
-    np.testing.assert_array_equal(rows.reward, slot)
-
-
-def test_storage_wraps() -> None:
-    """Slot t stands in place t modulo the capacity; the newest replace the oldest."""
-    buffer = build(20)
-    state = filled(buffer, counter_slots(47, seed=0))
-    expected = np.array([40 + i if i < 7 else 20 + i for i in range(20)])
-    np.testing.assert_array_equal(state.storage.env_state[:, 0], expected)
-    assert int(state.count) == 47
 
 
 def test_coverage_is_nearly_uniform() -> None:
