@@ -93,6 +93,21 @@ def test_refusals_can_be_followed(drawn: tuple[Config, int]) -> None:
     plans.plan_of(config, longest)
 
 
+@given(runnable())
+def test_the_shortest_warm_up(drawn: tuple[Config, int]) -> None:
+    """It fills a row before the first gradient step; a step of each stream less is refused."""
+    config, longest = drawn
+    plan, refusal = attempt(lambda: plans.plan_of(config.replace(warmup_timesteps=10**6), longest))
+    if refusal or plan.steps_per_iteration > plan.row_length:
+        return
+    steps = plan.row_length + 1 - plan.steps_per_iteration
+    fewest = steps * plan.num_envs
+    shortest = plans.plan_of(config.replace(warmup_timesteps=fewest), longest)
+    assert shortest.warmup_steps == steps
+    with pytest.raises(ValueError, match=rf"warmup_timesteps must be at least {fewest}, got"):
+        plans.plan_of(config.replace(warmup_timesteps=fewest - plan.num_envs), longest)
+
+
 def follow(config: Config, sentence: str) -> Config:
     """Change the one setting that a refusal names."""
     for name in ("row_length", "warmup_timesteps"):
