@@ -105,19 +105,12 @@ def _check_element(source: str, declared: str, element: PyTree, space: Spec) -> 
     given: Any = jax.tree.structure(element)
     fits = given == jax.tree.structure(expected) and all(
         x.shape == of.shape and not (_indexes(of) and jnp.issubdtype(x.dtype, jnp.inexact))
-        for x, of in zip(jax.tree.leaves(element), _leaves(space), strict=True)
+        for x, of in zip(jax.tree.leaves(element), spaces.leaves(space), strict=True)
     )
     if not fits:
         raise ValueError(
             f"{source} gives {_told(element)}, and {declared} declares {_told(expected)}"
         )
-
-
-def _leaves(space: Spec) -> list[Spec]:
-    """List the spaces within a Dict, as JAX lists the leaves of its elements."""
-    if isinstance(space, gymnax_spaces.Dict):
-        return [leaf for _, entry in sorted(space.spaces.items()) for leaf in _leaves(entry)]
-    return [space]
 
 
 def _indexes(space: Spec) -> bool:

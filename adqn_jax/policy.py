@@ -76,7 +76,8 @@ class Policy:
           The action, int32 [...]; the carry of the next step; the values Q(h,.), float [..., A].
 
         Raises:
-          ValueError: when the observation's shape is not that of the carry and the space.
+          ValueError: when the observation's shape is not that of the carry and the space, or it is
+            outside of a Discrete space.
         """
         seen = self._checked(observation, carry.start.shape)
         inputs = Inputs(seen, None, carry.action_tm1, carry.start)
@@ -91,6 +92,8 @@ class Policy:
         shapes = jax.tree.map(lambda x: x.shape, observation)
         if shapes != expected:
             raise ValueError(f"an observation here has the shape {expected}, got {shapes}")
+        if stray := spaces.outside(observation, self.observation_space):
+            raise ValueError(f"an observation here cannot be {stray}")
         return observation
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
@@ -76,6 +77,28 @@ def zeros(space: Spec) -> PyTree:
     if isinstance(space, spaces.Dict):
         return {name: zeros(entry) for name, entry in space.spaces.items()}
     return jnp.zeros(space.shape, space.dtype)
+
+
+def leaves(space: Spec) -> list[Spec]:
+    """List the spaces within a Dict, as JAX lists the leaves of its elements."""
+    if isinstance(space, spaces.Dict):
+        return [leaf for _, entry in sorted(space.spaces.items()) for leaf in leaves(entry)]
+    return [space]
+
+
+def outside(element: PyTree, space: Spec) -> str:
+    """Say which numbers of elements, leaves [..., *shape], are none of a Discrete space's.
+
+    Returns:
+      The first of them and the space; nothing where all are inside, or nobody knows yet, because
+      they are being traced.
+    """
+    for x, leaf in zip(jax.tree.leaves(element), leaves(space), strict=True):
+        if isinstance(leaf, spaces.Discrete) and not isinstance(x, jax.core.Tracer):
+            stray = np.asarray(x)[(np.asarray(x) < 0) | (np.asarray(x) >= leaf.n)]
+            if stray.size:
+                return f"{stray[0]}, which is not in Discrete({leaf.n})"
+    return ""
 
 
 def same(one: Spec, other: Spec) -> bool:

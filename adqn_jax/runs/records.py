@@ -1,7 +1,7 @@
 """The metrics of a run so far, of all points and seeds that are trained together."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from adqn_jax.results import metrics
 from adqn_jax.results.metrics import METRICS
 
 Row = dict[str, Any]
+NOT_FINITE = "its loss or its parameters are not finite"
 
 
 class Records:
@@ -25,12 +26,18 @@ class Records:
         #: A log point has a table [P][S] for each metric: lists, as JSON can hold them.
         self.log: list[dict[str, list[list[Any]]]] = []
 
-    def add(self, found: dict[str, np.ndarray], seconds: float) -> list[str]:
+    def add(
+        self,
+        found: dict[str, np.ndarray],
+        seconds: float,
+        why: Callable[[], str] | None = None,
+    ) -> list[str]:
         """Append a log point; it is not written yet.
 
         Args:
           found: an array [P * S] for each metric, the seeds of the first point first.
           seconds: wall-clock seconds of training so far.
+          why: called when a seed has failed, says why it may have; by default, `NOT_FINITE`.
 
         Returns:
           A sentence for each seed that has failed since the log point before.
@@ -40,11 +47,12 @@ class Records:
         clock = {"training_seconds": np.full(shape, round(seconds, 3))}
         self.log.append({k: v.reshape(shape).tolist() for k, v in (found | clock).items()})
         failed, timesteps = (np.array(self.log[-1][name]) for name in ("failed", "timesteps"))
+        new = np.argwhere((failed > 0) & (failed_before == 0))
+        reason = why() if why and new.size else NOT_FINITE
         return [
             f"seed {seed}{self._of_which(point)} has failed by timestep "
-            f"{timesteps[point, seed]:,}: its loss or its parameters are not finite; the other "
-            f"seeds go on"
-            for point, seed in np.argwhere((failed > 0) & (failed_before == 0))
+            f"{timesteps[point, seed]:,}: {reason}; the other seeds go on"
+            for point, seed in new
         ]
 
     def rows(self, point: int = 0) -> list[Row]:

@@ -15,6 +15,7 @@ from adqn_jax.results import experiment
 from adqn_jax.runs import outcome, progress, sinks
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
+from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
 from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
 from adqn_jax.runs.outcome import Point
@@ -139,7 +140,8 @@ class Session:
             return
         found = self.runner.evaluate(self.states)
         self.training_seconds += time.perf_counter() - started
-        for sentence in self.records.add(found, self.training_seconds):
+        why = functools.partial(why_failed, self.trainer)
+        for sentence in self.records.add(found, self.training_seconds, why):
             progress.say(sentence)
         if self.hold():
             self.attempts.attempt("metrics.csv", self.records.write)

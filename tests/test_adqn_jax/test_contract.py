@@ -11,6 +11,7 @@ from gymnax.environments.environment import EnvParams
 import envs
 import probes
 from adqn_jax import contract, make_trainer
+from adqn_jax.runs.failures import why_failed
 from settings import small
 
 
@@ -140,3 +141,22 @@ def test_continuous_actions_are_refused(name: str) -> None:
 def test_what_can_be_learnt_is_let_through(name: str, observe: Any) -> None:
     """Environments of ours, and of gymnax whose declared dtypes are not quite those they give."""
     contract.check(*envs.make(name, observe))
+
+
+class Stray(probes.Limit):
+    """Shows, once in a while, what it has not declared."""
+
+    def look(self, state: Any) -> Any:
+        return jnp.where(state.time == 3, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        (Stray(), "the environment's observation can be 7, which is not in Discrete(4)"),
+        (probes.Limit(), "its loss or its parameters are not finite"),
+    ],
+)
+def test_what_strays_while_training_is_named(env: probes.Probe, told: str) -> None:
+    """The cause of numbers that are not finite, where it is the environment's."""
+    assert why_failed(make_trainer(small("dqn"), env, env.default_params)) == told

@@ -159,6 +159,16 @@ def test_wrong_observations_are_refused() -> None:
         untrained().act(untrained().initial_carry(), jnp.zeros(2, jnp.int32), KEY)
 
 
+def test_observations_outside_their_space_are_refused() -> None:
+    """Nothing was learnt of them; looked up all the same, they would be made-up numbers."""
+    policy = untrained()
+    number = policy.observation_space.n
+    for stray in (number, -1):
+        with pytest.raises(ValueError, match=rf"cannot be {stray}, which is not in Discrete"):
+            policy.act(policy.initial_carry(), stray, KEY)
+    policy.act(policy.initial_carry(), number - 1, KEY)
+
+
 def test_files_of_other_networks_are_refused(tmp_path: pathlib.Path) -> None:
     """A parameter that is missing, too much or of another shape is named."""
     policy = untrained()

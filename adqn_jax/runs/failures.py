@@ -1,0 +1,30 @@
+"""Why a seed's numbers are no longer finite, where the cause is one that a user can mend."""
+
+import jax
+
+from adqn_jax import episode, spaces
+from adqn_jax.episode import RandomActions
+from adqn_jax.runs.records import NOT_FINITE
+from adqn_jax.trainer import Trainer
+from adqn_jax.types import Array, Inputs
+
+_STREAMS = 64
+
+
+def why_failed(trainer: Trainer) -> str:
+    """Play at random, and look whether the environment leaves the spaces that it declares."""
+    env, env_params = trainer.env, trainer.env_params
+    actor = RandomActions(env.num_actions)
+
+    @jax.jit
+    def play(key: Array) -> Inputs:
+        return episode.play(key, trainer.interaction, actor, None, _STREAMS).rows.inputs
+
+    seen = jax.device_get(play(jax.random.key(0)))
+    for what, element, space in (
+        ("observation", seen.observation, env.observation_space(env_params)),
+        ("privileged state", seen.state, env.privileged_state_space(env_params)),
+    ):
+        if stray := spaces.outside(element, space):
+            return f"the environment's {what} can be {stray}"
+    return NOT_FINITE
