@@ -109,6 +109,8 @@ class BaseConfig:
     """A whole training run of one seed: an algorithm, and parts that are dataclasses.
 
     The names of the parts' fields are those of the command line's options; no two parts share one.
+    Every family has the parts `hyper`, traced numbers with a `discount`; `network`, a
+    `NetworkConfig`; and `train`, a `LoopConfig`.
     """
 
     algorithm: str
@@ -132,7 +134,9 @@ class BaseConfig:
         """
         parts = {}
         for name, part in self.parts.items():
-            of_part = {f.name: changes.pop(f.name) for f in fields(part) if f.name in changes}
+            of_part = {
+                f.name: changes.pop(f.name) for f in dataclasses.fields(part) if f.name in changes
+            }
             parts[name] = dataclasses.replace(part, **of_part)
         if changes:
             raise TypeError(f"no part of {type(self).__name__} has {', '.join(changes)}")
@@ -154,11 +158,6 @@ class BaseConfig:
             for name, kind in cls.part_types().items()
         }
         return cls(described["algorithm"], **parts)
-
-
-def fields(part: Any) -> tuple[dataclasses.Field, ...]:
-    """Return the fields of a part or of its type."""
-    return dataclasses.fields(part)
 
 
 def check(config: BaseConfig) -> None:
@@ -187,7 +186,7 @@ def unread_fields(config: BaseConfig, algorithm: Any) -> dict[str, ReadWhen]:
       algorithm: the dataclass that describes its algorithm, which may say what is read, too.
     """
     given = {name: value for name, value, _, _ in _described(config)}
-    given |= {field.name: getattr(algorithm, field.name) for field in fields(algorithm)}
+    given |= {field.name: getattr(algorithm, field.name) for field in dataclasses.fields(algorithm)}
     return {
         name: note
         for name, _, _, notes in _described(config)
@@ -200,7 +199,7 @@ def _described(config: BaseConfig) -> Iterator[tuple[str, Any, Any, tuple[Any, .
     """Yield name, value, type and metadata of every field of every part."""
     for part in config.parts.values():
         hints = get_type_hints(type(part), include_extras=True)
-        for field in fields(part):
+        for field in dataclasses.fields(part):
             hint = hints[field.name]
             notes = getattr(hint, "__metadata__", ())
             kind = hint.__origin__ if notes else hint

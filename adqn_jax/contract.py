@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnax.environments import spaces as gymnax_spaces
 
 from adqn_jax import spaces
@@ -60,7 +61,8 @@ def _check_actions(name: str, env: Any, env_params: Any) -> None:
             f"{name} has the action space {_told(space)}: values are learnt of Discrete ones only"
         )
     number = getattr(env, "num_actions", None)
-    if not isinstance(number, int) or number < 1 or (space is not None and space.n != number):
+    counts = isinstance(number, int | np.integer) and number >= 1
+    if not counts or (space is not None and space.n != number):
         expected = "a number of at least 1" if space is None else f"{space.n}, as action_space says"
         raise ValueError(f"{name}.num_actions must be {expected}, got {number!r}")
 

@@ -103,7 +103,7 @@ def record(
       policy: who acts; None acts at random.
       epsilon: the probability of a random action, in [0, 1].
     """
-    interaction = Interaction(env, env_params, SlotCodec(env, env_params))
+    interaction = Interaction(SlotCodec(env, env_params))
     networks = policy.networks if policy else RandomActions(env.num_actions)
     who = policy.networks.actor(policy.params, epsilon) if policy else None
 

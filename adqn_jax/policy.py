@@ -9,7 +9,6 @@ import functools
 import json
 import pathlib
 import zipfile
-from importlib import metadata
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ from adqn_jax.agent import Networks
 from adqn_jax.families import family_of
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Carry, Environment, Inputs, Params, PyTree, Spec
+from adqn_jax.versions import versions
 
 FORMAT = "adqn_jax policy 1"
 _METADATA = "metadata"
@@ -64,7 +64,7 @@ class Policy:
     def act(
         self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
     ) -> tuple[Array, Carry, Array]:
-        """Choose an action, greedy in Q(h,.) but with probability `epsilon` uniform.
+        """Choose an action, the best that is known but with probability `epsilon` uniform.
 
         Args:
           carry: from `initial_carry`, or from the step before.
@@ -73,7 +73,8 @@ class Policy:
           epsilon: probability of a random action.
 
         Returns:
-          The action, int32 [...]; the carry of the next step; the values Q(h,.), float [..., A].
+          The action, int32 [...]; the carry of the next step; a score of each action, float
+          [..., A]: of value-based policies Q(h,.).
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
@@ -117,7 +118,7 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
         "observation_space": spaces.to_json(policy.observation_space),
         "state_space": spaces.to_json(policy.state_space),
         "num_actions": policy.num_actions,
-        "versions": {name: _version(name) for name in ("adqn-jax", "jax", "flax", "numpy")},
+        "versions": versions("adqn-jax", "jax", "flax", "numpy"),
         "about": policy.about,
     }
     arrays[_METADATA] = np.array(json.dumps(described))
@@ -150,7 +151,9 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             about=described["about"],
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} does not say how its policy was trained") from error
+        raise ValueError(
+            f"{path} does not say how its policy was trained, or not as this version does: {error}"
+        ) from error
     return dataclasses.replace(unfilled, params=_fill(path, unfilled, arrays))
 
 
@@ -178,13 +181,6 @@ def _init(policy: Policy, key: Array) -> Params:
         for space in (policy.observation_space, policy.state_space)
     )
     return policy.networks.init(key, Inputs(observation, state, nothing, nothing == 0))
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed, run from its source"
 
 
 def _named_leaves(params: PyTree) -> dict[str, Any]:

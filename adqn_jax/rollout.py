@@ -43,9 +43,18 @@ class Step:
 class Interaction:
     """An environment as streams: what acts in it is given to each step."""
 
-    env: Environment
-    env_params: Any
     codec: SlotCodec
+    """It knows the environment, and what slots keep of it."""
+
+    @property
+    def env(self) -> Environment:
+        """The environment."""
+        return self.codec.env
+
+    @property
+    def env_params(self) -> Any:
+        """Its parameters."""
+        return self.codec.env_params
 
     def start(self, key: Array, num_streams: int, memory: PyTree) -> Stream:
         """Start an episode in each of E streams; `key` is consumed.
@@ -150,7 +159,7 @@ def _extend(
         discounted_return=episode.discounted_return
         + reward * jnp.asarray(discount, jnp.float32) ** episode.length,
         length=episode.length + counts,
-        success=jnp.where(counts, success, episode.success),
+        success=jnp.where(counts, jnp.asarray(success, bool), episode.success),
     )
 
 

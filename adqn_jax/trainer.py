@@ -68,7 +68,7 @@ def make_trainer(config: BaseConfig, env: Any, env_params: Any) -> "Trainer":
     contract.check(env, env_params)
     codec = SlotCodec(env, env_params)
     agent = family_of(config.algorithm).make_agent(config, codec)
-    return Trainer(config, agent, Interaction(env, env_params, codec))
+    return Trainer(config, agent, Interaction(codec))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax import SeedRunner, runs
-from adqn_jax.runs.interrupts import Interrupts
+from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
 from support import options
 
 
@@ -37,7 +37,8 @@ def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make
         interrupts=Interrupts(args.timeout),
         log=args.log,
     )
-    runs.train([point], runner, how)
+    if not runs.train([point], runner, how):
+        raise StopError(ALL_FAILED, f"all {args.seeds} seeds have failed")
 
 
 def main() -> None:

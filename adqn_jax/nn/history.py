@@ -39,6 +39,14 @@ class GRUHistory(nn.Module):
         """Width of the state, H."""
         return self.config.history_size
 
+    def memory(self, *lead: int) -> Array:
+        """Return the state before an episode, zeros [*lead, H]."""
+        return jnp.zeros((*lead, self.width), jnp.float32)
+
+    def features(self, memory: Array) -> Array:
+        """Return what a memory says, [..., H]."""
+        return memory
+
     def __call__(self, inputs: Inputs, memory: Array | None = None) -> Array:
         """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
         x = self._project(inputs)
@@ -74,6 +82,14 @@ class NoHistory(nn.Module):
     def width(self) -> int:
         """Features of an observation, H."""
         return self.config.embedding_size
+
+    def memory(self, *lead: int) -> Array:
+        """Return features of nothing, zeros [*lead, H]; nobody reads them."""
+        return jnp.zeros((*lead, self.width), jnp.float32)
+
+    def features(self, memory: Array) -> Array:
+        """Return the features that are the memory, [..., H]."""
+        return memory
 
     def __call__(self, inputs: Inputs, memory: PyTree = None) -> Array:
         """Encode rows, leaves [T, B, ...], to [T, B, H]; whatever the memory."""

@@ -38,7 +38,7 @@ class Model:
 
     def memory(self, *lead: int) -> PyTree:
         """Return what it remembers before an episode, leaves [*lead, ...]; perhaps nothing."""
-        return () if self.history is None else jnp.zeros((*lead, self.history.width), jnp.float32)
+        return () if self.history is None else self.history.memory(*lead)
 
     def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
         """Draw parameters; each part takes a key."""
@@ -50,7 +50,8 @@ class Model:
             features = [self._state_features(params, slot)]
         if self.history is not None:
             params["history"] = self.history.init(next(keys), slot)
-            features = [self.memory(*slot.start.shape), *features]
+            empty = self.history.features(self.history.memory(*slot.start.shape))
+            features = [empty, *features]
         params["head"] = self.head.init(next(keys), jnp.concatenate(features, axis=-1))
         return params
 
@@ -64,7 +65,7 @@ class Model:
             return self.outputs(params, inputs, None), memory
         kind = type(self.history)
         memory = self.history.apply(params["history"], memory, inputs, method=kind.step)
-        return self.outputs(params, inputs, memory), memory
+        return self.outputs(params, inputs, self.history.features(memory)), memory
 
     def outputs(self, params: Params, inputs: Inputs, encoded: Array | None) -> Array:
         """Evaluate slots, [...], whose histories are encoded, [..., H]; returns [..., N]."""

@@ -1,4 +1,5 @@
 """Runs read back: metrics, estimates, figures and tables, for scripts and notebooks alike.
 
-Importing it sets nothing up. Figures and estimates need the extra `results`.
+Importing it sets nothing up. Estimates, and what is built on them (figures, tables, ranking), need
+the extra `results`.
 """

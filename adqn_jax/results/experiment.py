@@ -90,11 +90,22 @@ def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text())
-        return flat(config["run"]), dict(config["made_with"])
+        return flat(_as_written_now(config["run"])), dict(config["made_with"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"nothing to resume: {path} is not what run.py writes; --overwrite starts anew"
         ) from error
+
+
+def _as_written_now(run: dict[str, Any]) -> dict[str, Any]:
+    """Give what an older version did not know its default; what is no experiment stays as it is."""
+    if isinstance(run.get("points"), dict):
+        points = {name: _as_written_now(point) for name, point in run["points"].items()}
+        return run | {"points": points}
+    try:
+        return Experiment.from_json(run).to_json()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return run
 
 
 def write(folder: pathlib.Path, run: dict[str, Any]) -> None:
@@ -128,7 +139,16 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
       ValueError: when they differ in more than a larger number of timesteps, naming it.
     """
     now = flat(now)
-    for name in sorted({*before, *now}):
+    known = {*before, *now}
+    if {
+        "order",
+        "env",
+    } <= known:  # several beside one, or of an older version
+        raise ValueError(
+            "the run to resume is of another kind, or of another version: resume it with the "
+            "command and the commit that its config.json names, or give another --name"
+        )
+    for name in sorted(known):
         old, new = before.get(name), now.get(name)
         longer = name.endswith("train.total_timesteps") and isinstance(old, int)
         if old != new and not (longer and new is not None and new >= old):

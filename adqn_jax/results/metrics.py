@@ -50,4 +50,9 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path} must hold a row for each seed at each log point, it has {len(rows)}"
         )
-    return {name: np.array([row[name] for row in rows]).reshape(-1, seeds) for name in rows[0]}
+    table = {name: np.array([row[name] for row in rows]).reshape(-1, seeds) for name in rows[0]}
+    if np.ptp(table["timesteps"], axis=1).any() or np.ptp(table["seed"], axis=0).any():
+        raise ValueError(
+            f"{path} must hold the same log points for every seed, one after the other"
+        )
+    return table

@@ -50,7 +50,13 @@ def check_ending(to: pathlib.Path) -> None:
 
 
 def write(to: pathlib.Path, rows: Sequence[Row]) -> None:
-    """Write rows that have the same columns, as the ending says."""
+    """Write rows that have the same columns, as the ending says.
+
+    Raises:
+      ValueError: when there are none.
+    """
+    if not rows:
+        raise ValueError(f"there is nothing to write to {to}")
     if to.suffix == ".md":
         to.write_text(markdown(rows))
     else:

@@ -20,7 +20,10 @@ def why_failed(trainer: Trainer) -> str:
     def play(key: Array) -> Inputs:
         return episode.play(key, trainer.interaction, actor, None, _STREAMS).rows.inputs
 
-    seen = jax.device_get(play(jax.random.key(0)))
+    try:
+        seen = jax.device_get(play(jax.random.key(0)))
+    except jax.errors.JaxRuntimeError:  # there is no memory left for it
+        return NOT_FINITE
     for what, element, space in (
         ("observation", seen.observation, env.observation_space(env_params)),
         ("privileged state", seen.state, env.privileged_state_space(env_params)),

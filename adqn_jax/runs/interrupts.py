@@ -69,8 +69,8 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         """Leave them to whom they went before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        while self._before:
+            signal.signal(*self._before.popitem())
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._signal = signal.Signals(number)

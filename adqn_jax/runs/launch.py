@@ -41,21 +41,24 @@ def describe(points: Sequence[Point], runner: SeedRunner) -> None:
     print(memory.table())
 
 
-def train(points: Sequence[Point], runner: SeedRunner, options: Options) -> None:
+def train(points: Sequence[Point], runner: SeedRunner, options: Options) -> bool:
     """Train, and leave the results in the points' folders.
+
+    Returns:
+      Whether the numbers of any seed have stayed finite.
 
     Raises:
       ValueError: when something is refused (see `prepare`); nothing has changed then.
       StopError: when the run ends before it is done, or its results cannot be written.
     """
     with prepare(points, runner, options) as run:
-        run()
+        return run()
 
 
 @contextlib.contextmanager
 def prepare(
     points: Sequence[Point], runner: SeedRunner, options: Options
-) -> Iterator[Callable[[], None]]:
+) -> Iterator[Callable[[], bool]]:
     """Claim the folder, compile, and check all that could refuse the run.
 
     Args:
@@ -64,7 +67,7 @@ def prepare(
       options: where, and for how long.
 
     Yields:
-      A function without arguments that trains; it raises as `train` does.
+      A function without arguments that trains; it returns and raises what `train` does.
 
     Raises:
       ValueError: when the folder holds another run, or one and no flag says what to do with it;

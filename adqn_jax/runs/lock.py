@@ -77,6 +77,7 @@ class Lock:
             return False
 
     def _take(self) -> None:
+        created = not self._guard.exists()
         try:
             self._lock.acquire(timeout=_WAIT_SECONDS)
         except filelock.Timeout:
@@ -84,9 +85,13 @@ class Lock:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+        if self._is_held_unseen():
+            refusal = self._refusal()
+            if created:  # otherwise it is the holder's, on whose host others would take another
+                self._guard.unlink(missing_ok=True)
+            self._lock.release()
+            raise refusal
         try:
-            if self._is_held_unseen():
-                raise self._refusal()
             self._note.unlink(missing_ok=True)
             with self._note.open("x") as file:
                 file.write(self._mine)

@@ -17,7 +17,7 @@ from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
-from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
+from adqn_jax.runs.interrupts import Interrupts, StopError
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.sinks import Sink
@@ -80,8 +80,11 @@ class Session:
         plan = self.trainer.plan
         return self.chunks >= plan.chunks_per_log * plan.log_points
 
-    def run(self, options: Options, newest: Newest | None) -> None:
+    def run(self, options: Options, newest: Newest | None) -> bool:
         """Train to the end, or until something asks to stop.
+
+        Returns:
+          Whether the numbers of any seed have stayed finite.
 
         Raises:
           StopError: when the run ends before it is done, or its results cannot be written.
@@ -92,10 +95,15 @@ class Session:
             raise StopError(options.interrupts.code, self._why_stopped(options.interrupts))
         self.begin(newest)
         self.train(options.interrupts, options.checkpoint_minutes * 60.0)
-        if self.done:
-            self.finish()
-        else:
+        if not self.done:
             self.pause(options.interrupts)
+        self.finish()
+        return self.records.last("failed").size > 0
+
+    @functools.cached_property
+    def why_failed(self) -> str:
+        """Why seeds may have failed."""
+        return why_failed(self.trainer)
 
     def begin(self, newest: Newest | None) -> None:
         """Start anew, or from the newest checkpoint."""
@@ -126,8 +134,8 @@ class Session:
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
                     save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
                 if time.monotonic() >= save_at:
-                    self.save()
-                    save_at = time.monotonic() + checkpoint_seconds
+                    saves = self.save()
+                    save_at = time.monotonic() + (checkpoint_seconds if saves else _RETRY_SECONDS)
         self.save()
 
     def advance(self) -> None:
@@ -140,8 +148,7 @@ class Session:
             return
         found = self.runner.evaluate(self.states)
         self.training_seconds += time.perf_counter() - started
-        why = functools.partial(why_failed, self.trainer)
-        for sentence in self.records.add(found, self.training_seconds, why):
+        for sentence in self.records.add(found, self.training_seconds, lambda: self.why_failed):
             progress.say(sentence)
         if self.hold():
             self.attempts.attempt("metrics.csv", self.records.write)
@@ -153,11 +160,12 @@ class Session:
             write = functools.partial(sink.write, self.records.rows(), last=last)
             self.attempts.attempt(sink.name, write)
 
-    def save(self) -> None:
-        """Write a checkpoint in the background."""
-        history = {"log": self.records.log, "training_seconds": self.training_seconds}
-        if self.hold():
+    def save(self) -> bool:
+        """Write a checkpoint in the background; say whether there is a folder to write it to."""
+        if held := self.hold():
+            history = {"log": self.records.log, "training_seconds": self.training_seconds}
             self.checkpoints.save(self.iterations, self.states, history)
+        return held
 
     def hold(self) -> bool:
         """Say whether the folder is there, and ours; make it anew where it has vanished."""
@@ -196,8 +204,6 @@ class Session:
         self.attempts.check()
         trained = self.iterations * self.trainer.plan.timesteps_per_iteration
         outcome.report(points, self.runner, self.records, trained, self.training_seconds)
-        if not self.records.last("failed").size:
-            raise StopError(ALL_FAILED, f"all {self.runner.total_seeds} seeds have failed")
 
     def _why_stopped(self, interrupts: Interrupts) -> str:
         timesteps = 0 if self.states is None else self.timesteps

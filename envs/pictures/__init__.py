@@ -42,7 +42,5 @@ def picture_of(env: Any, env_params: Any) -> Picture:
         if isinstance(env, kind):
             drawn: Picture = picture(env, env_params)
             return drawn
-    raise ValueError(
-        f"there is no picture of {env.name}; there are those of carflag, heavenhell-N, cleaner and "
-        f"memory-four-rooms-NxN"
-    )
+    known = ", ".join(kind.__name__ for kind in PICTURES)
+    raise ValueError(f"there is no picture of {env.name}; there are those of {known}")

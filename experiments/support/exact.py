@@ -43,7 +43,7 @@ def compare_policy(player: Player, *, epsilon: float, streams: int, seed: int) -
         raise ValueError(f"{policy.config.algorithm} has no Q(h,a) to compare")
     model = exact_model(env, policy.config.hyper.discount)
     histories = belief_graph(model)
-    interaction = Interaction(env, env_params, SlotCodec(env, env_params))
+    interaction = Interaction(SlotCodec(env, env_params))
     compare = make_comparison(
         interaction, policy.networks, histories, optimal_values(model, histories),
         streams=streams, epsilon=epsilon,

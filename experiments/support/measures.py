@@ -1,7 +1,7 @@
 """What policies know and do, measured on episodes; docs/diagnostics.md has the formulas."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -44,7 +44,7 @@ def player(who: Player, num_episodes: int) -> Callable[[Params, Array], Episodes
     assert policy is not None, "somebody must act"
     networks = policy.networks
     codec = SlotCodec(who.env, who.env_params)
-    interaction = Interaction(who.env, who.env_params, codec)
+    interaction = Interaction(codec)
 
     @jax.jit
     def play_all(params: Params, key: Array) -> Any:
@@ -76,7 +76,7 @@ def measure(episodes: Episodes, secret: Secret | None) -> dict[str, float]:
         "return": float((episodes.reward * valid).sum(1).mean()),
         "length": float(valid.sum(1).mean()),
     }
-    names = {letter(name): name for name in episodes.values}
+    names = short_names(episodes.values)
     for short, name in names.items():
         found[f"mean_{short}"] = float(episodes.taken(name)[valid].mean())
     if {"q", "u"} <= names.keys():
@@ -125,7 +125,8 @@ def values_by_step(episodes: Episodes, discount: float) -> list[dict[str, float]
     for t in reversed(range(steps)):
         later = returns[:, t + 1] if t + 1 < returns.shape[1] else 0.0
         returns[:, t] = valid[:, t] * (episodes.reward[:, t] + discount * later)
-    columns = {letter(name): episodes.taken(name) for name in episodes.values}
+    names = short_names(episodes.values)
+    columns = {short: episodes.taken(name) for short, name in names.items()}
     columns["return_to_go"] = returns
     return [
         {"step": t, "episodes": int(valid[:, t].sum())}
@@ -134,9 +135,13 @@ def values_by_step(episodes: Episodes, discount: float) -> list[dict[str, float]
     ]
 
 
-def letter(name: str) -> str:
-    """Return what measures call a value: `q` of "Q(h,a)"."""
-    return name.partition("(")[0].lower()
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return what measures call values: `q` of "Q(h,a)", or all of it where two share a letter."""
+    letters = [name.partition("(")[0].lower() for name in names]
+    return {
+        letter if letters.count(letter) == 1 else name: name
+        for letter, name in zip(letters, names, strict=True)
+    }
 
 
 def _second_half(valid: np.ndarray) -> np.ndarray:

@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from gymnax.environments import spaces
 from gymnax.environments.environment import EnvParams
@@ -74,6 +76,15 @@ class Talkative(probes.Constant):
         return *super().step_env(key, state, action, params)[:4], {"mood": "good"}
 
 
+class Counted(probes.Constant):
+    """Counts its actions and its success as NumPy and JAX do."""
+
+    num_actions = np.int64(2)  # type: ignore[assignment]
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        return *super().step_env(key, state, action, params)[:4], {"success": jnp.float32(1.0)}
+
+
 class Old(probes.Constant):
     """Steps as environments did before truncation had a name."""
 
@@ -119,6 +130,14 @@ def test_what_breaks_it_is_named(kind: Any) -> None:
         make_trainer(small("dqn"), env, env.default_params)
     assert kind.__name__ in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_other_kinds() -> None:
+    """A NumPy integer counts, and a success that is a number is one."""
+    env = Counted()
+    trainer = make_trainer(small("dqn"), env, env.default_params)
+    state = jax.eval_shape(trainer.init, jax.random.key(0))
+    assert state.streams.episode.success.dtype == bool
 
 
 def test_no_environment_at_all() -> None:

@@ -16,7 +16,7 @@ def test_played_streams_are_whole_episodes() -> None:
     """As many slots as the longest episode has; the first episode of each stream is marked."""
     env = probes.TwoSteps()
     params = env.default_params.replace(max_steps_in_episode=5)
-    interaction = Interaction(env, params, SlotCodec(env, params))
+    interaction = Interaction(SlotCodec(env, params))
     played = jax.jit(lambda key: play(key, interaction, RandomActions(2), None, STREAMS))(
         jax.random.key(0)
     )

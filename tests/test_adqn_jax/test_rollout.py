@@ -26,7 +26,7 @@ def act(memory: jax.Array, inputs: Any, key: jax.Array) -> tuple[jax.Array, jax.
 
 def steps_of(env: probes.Probe, number: int, discount: float = 0.5) -> tuple[Any, Any, Any]:
     """Step streams; returns them before each step, the steps, and them after; [T, E, ...]."""
-    interaction = Interaction(env, env.default_params, SlotCodec(env, env.default_params))
+    interaction = Interaction(SlotCodec(env, env.default_params))
 
     def body(streams: Stream, key: jax.Array) -> tuple[Stream, tuple[Stream, Step, Stream]]:
         after, step = interaction.step(key, streams, act, discount)

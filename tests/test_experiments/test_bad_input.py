@@ -48,6 +48,7 @@ def _write_wrong_files() -> None:
         "head": "seed,timesteps,eval_return\n",
         "ragged": "seed,timesteps,eval_return\n0,1,2\n1,1,2\n0,2,3\n",
         "words": "seed,timesteps,eval_return\n0,one,2\n",
+        "mixed": "seed,timesteps,eval_return\n0,1,2\n0,2,3\n1,1,2\n0,3,3\n",
         "columns": "seed,timesteps\n0,1\n",
         "good": "seed,timesteps,eval_return\n0,1,2\n",
         "bytes": "\xff\xfe\x00",
@@ -180,6 +181,10 @@ PLOT = [
     ("a/b/head", "head/metrics.csv must hold a row for each seed"),
     ("a/b/ragged", "ragged/metrics.csv must hold a row for each seed"),
     ("a/b/words", "words/metrics.csv"),
+    (
+        "a/b/mixed",
+        "mixed/metrics.csv must hold the same log points for every seed",
+    ),
     ("a/b/columns", "columns/metrics.csv"),
     ("a/b/bytes", "bytes/metrics.csv"),
     ("a/b/good --to nowhere/curves.png", "nowhere/curves.png: No such file"),

@@ -50,7 +50,6 @@ def test_without_git_home_cores_and_memory() -> None:
     [
         "{run} | head -1",  # the reader goes while the run goes on
         "{run} >&- 2>&-",  # streams that were closed from the start
-        "nohup {run} < /dev/null > log.txt 2>&1",
     ],
 )
 def test_streams(shell: str) -> None:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -186,6 +188,20 @@ def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.Mon
         assert "at most 0 seeds fit" in ended.err
         assert len(ended.err.splitlines()) == 1
     assert files_of(pathlib.Path("runs")) == before
+
+
+def test_a_program_whose_seeds_all_fail(whole: pathlib.Path) -> None:
+    """It is a result like any other: the sweep goes on, and says so in its table."""
+
+    def init(method: Callable[[Any], Any], key: Any) -> Any:
+        states = method(key)
+        spoilt = jax.tree.map(lambda x: x * jnp.nan, states.agent.params)
+        return states.replace(agent=states.agent.replace(params=spoilt))
+
+    ended = train(sweep.main, *GRID, hooks={"init": init})
+    assert ended.code == 0, ended.err
+    assert {row["failed"] for row in table_of(SWEEP)} == {"1"}
+    assert "nan" not in ended.out
 
 
 def test_parts_are_few_and_equal() -> None:

@@ -139,7 +139,17 @@ def test_notes(
     assert bool(taken) == free
     if taken:
         taken.release()
-    assert [path.read_text() for path in tmp_path.iterdir()] == [] if free else [left]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([] if free else [left])
+
+
+def test_a_refused_taker_leaves_the_holder_s_files(tmp_path: pathlib.Path) -> None:
+    """Where its lock is not seen, the file that another host has locked stays."""
+    write_note(tmp_path, json.dumps({"pid": 1, "host": "elsewhere", "since": 0.0}))
+    guard = next(name for name in lock.NAMES if name != lock.NAME)
+    (tmp_path / guard).write_text("")
+    number = (tmp_path / guard).stat().st_ino
+    assert take(tmp_path) is None
+    assert (tmp_path / guard).stat().st_ino == number
 
 
 def test_disk_without_locks(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

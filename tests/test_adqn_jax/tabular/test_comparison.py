@@ -72,7 +72,7 @@ class Oracle:
 def compare(epsilon: float = 0.0, q_params: Any = 0.0, **faults: Any) -> Any:
     """Compare an oracle in Heaven-Hell."""
     env, params = envs.make("heavenhell-2")
-    interaction, oracle = Interaction(env, params, SlotCodec(env, params)), Oracle(**faults)
+    interaction, oracle = Interaction(SlotCodec(env, params)), Oracle(**faults)
     comparison = make_comparison(
         interaction,
         oracle,
