@@ -1,6 +1,5 @@
 """What made a file: packages, commit and device, as far as they can be known."""
 
-import functools
 import pathlib
 import subprocess
 from importlib import metadata
@@ -18,11 +17,6 @@ def versions(*packages: str) -> dict[str, str]:
 
 def made_with() -> dict[str, str]:
     """Name what a repetition needs to know beside the settings."""
-    return dict(_made_with())
-
-
-@functools.cache
-def _made_with() -> dict[str, str]:
     return versions(*_PACKAGES) | {
         "commit": _commit(),
         "device": f"{len(jax.local_devices())} x {_device_name()}",

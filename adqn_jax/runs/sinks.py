@@ -62,6 +62,8 @@ def check(names: Sequence[Name]) -> None:
 
 def make(names: Sequence[Name], folder: pathlib.Path, run: dict[str, Any]) -> list[Sink]:
     """Make the sinks of a run, which config.json keeps as `run`; nothing is written yet."""
+    if not names:
+        return []
     config = {"run": run, "made_with": made_with()}
     makers = {"tensorboard": TensorBoard, "wandb": Wandb}
     return [makers[name](folder, config) for name in dict.fromkeys(names)]

@@ -17,8 +17,14 @@ FOLDER = pathlib.Path("runs", "heavenhell-1", "adqn", "default")
 #: Takes away what a slim container, a service account or another operating system may lack.
 BARE = f"""
 import os, runpy, sys
-for name in ("sched_getaffinity", "sysconf", "posix_fallocate"):
+for name in ("sched_getaffinity", "posix_fallocate"):
     delattr(os, name)
+answer = os.sysconf  # Python itself asks it for other things
+def sysconf(name):
+    if name == "SC_PHYS_PAGES":
+        raise ValueError("unrecognized configuration name")
+    return answer(name)
+os.sysconf = sysconf
 import pathlib
 def home(*_):
     raise RuntimeError("Could not determine home directory.")
