@@ -13,12 +13,29 @@ from adqn_jax.nn.linear import linear
 from adqn_jax.types import Array, Inputs, PyTree, Spec
 
 
-class GRUHistory(nn.Module):
-    """GRU over [embedding of the action before, features of the observation]."""
+class _History(nn.Module):
+    """Whose memory is one array, and says all that there is to say."""
 
     num_actions: int
     observation_space: Spec
     config: NetworkConfig
+
+    @property
+    def width(self) -> int:
+        """Width of the memory, H."""
+        raise NotImplementedError
+
+    def memory(self, *lead: int) -> Array:
+        """Return what is remembered before an episode, zeros [*lead, H]."""
+        return jnp.zeros((*lead, self.width), jnp.float32)
+
+    def features(self, memory: Array) -> Array:
+        """Return what a memory says, [..., H]."""
+        return memory
+
+
+class GRUHistory(_History):
+    """GRU over [embedding of the action before, features of the observation]."""
 
     def setup(self) -> None:
         """Declare the parameters."""
@@ -38,14 +55,6 @@ class GRUHistory(nn.Module):
     def width(self) -> int:
         """Width of the state, H."""
         return self.config.history_size
-
-    def memory(self, *lead: int) -> Array:
-        """Return the state before an episode, zeros [*lead, H]."""
-        return jnp.zeros((*lead, self.width), jnp.float32)
-
-    def features(self, memory: Array) -> Array:
-        """Return what a memory says, [..., H]."""
-        return memory
 
     def __call__(self, inputs: Inputs, memory: Array | None = None) -> Array:
         """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
@@ -67,12 +76,8 @@ class GRUHistory(nn.Module):
         return Gates(*(linear(features, w, b) for w, b in zip(kernels, biases, strict=True)))
 
 
-class NoHistory(nn.Module):
+class NoHistory(_History):
     """The features of the last observation, and nothing before."""
-
-    num_actions: int
-    observation_space: Spec
-    config: NetworkConfig
 
     def setup(self) -> None:
         """Declare the parameters."""
@@ -82,14 +87,6 @@ class NoHistory(nn.Module):
     def width(self) -> int:
         """Features of an observation, H."""
         return self.config.embedding_size
-
-    def memory(self, *lead: int) -> Array:
-        """Return features of nothing, zeros [*lead, H]; nobody reads them."""
-        return jnp.zeros((*lead, self.width), jnp.float32)
-
-    def features(self, memory: Array) -> Array:
-        """Return the features that are the memory, [..., H]."""
-        return memory
 
     def __call__(self, inputs: Inputs, memory: PyTree = None) -> Array:
         """Encode rows, leaves [T, B, ...], to [T, B, H]; whatever the memory."""
