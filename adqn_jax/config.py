@@ -45,49 +45,55 @@ class ReadWhen:
 
     option: str
     value: Any
+    """The value, or a tuple of all that will do."""
     needs: str = ""
     """What a user must ask for; by default the option."""
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """All values that will do."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
     def __str__(self) -> str:
         """Name what would read the field."""
-        return self.needs or f"--{self.option.replace('_', '-')} {self.value}"
+        return self.needs or f"--{self.option.replace('_', '-')} {' or '.join(self.values)}"
 
 
-GRU_ONLY = ReadWhen("history", "gru")
+RECURRENT = ReadWhen("history", ("gru", "lstm"))
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
     """Sizes and initial weights of networks."""
 
-    history: Literal["gru", "none"] = "gru"
-    """What stands for the history: a GRU's state, or only the features of the observation, which
-    makes Q(o,a) of Q(h,a), a lower bound."""
+    history: Literal["gru", "lstm", "none"] = "gru"
+    """What stands for the history: a GRU's state, an LSTM's, or only the features of the
+    observation, which makes Q(o,a) of Q(h,a), a lower bound."""
     embedding_size: Annotated[int, Range(1)] = 64
     """Features of an action and of an observation."""
-    history_size: Annotated[int, Range(1), GRU_ONLY] = 128
-    """Width of the GRU that encodes the history. Read when `history` is `gru`."""
+    history_size: Annotated[int, Range(1), RECURRENT] = 128
+    """Width of what encodes the history. Read when `history` is `gru` or `lstm`."""
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
     """Channels of the convolutions of grids; of spaces without a grid nothing reads them."""
-    gru_init: Annotated[Literal["uniform", "orthogonal"], GRU_ONLY] = "uniform"
+    gru_init: Annotated[Literal["uniform", "orthogonal"], RECURRENT] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate. Read
-    when `history` is `gru`."""
+    when `history` is `gru` or `lstm`."""
     scale_boxes: bool = False
     """Whether to divide the entries of flat observations and states by the bounds that their
     spaces declare."""
-    action_scale: Annotated[float, above(0), GRU_ONLY] = 1.0
-    """Standard deviation of the initial action embeddings; small values let the GRU see
-    observations first. Read when `history` is `gru`."""
+    action_scale: Annotated[float, above(0), RECURRENT] = 1.0
+    """Standard deviation of the initial action embeddings; small values let the history see
+    observations first. Read when `history` is `gru` or `lstm`."""
     output_scale: Annotated[float, Range(0)] = 1.0
     """Factor on the initial weights of each head's last layer; with 0 all values start at 0."""
     matmul_precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """Precision of matrix products on an accelerator that has cheaper ones; a CPU always computes
     in float32."""
-    update_gate_bias: Annotated[float, Range(), GRU_ONLY] = 0.0
-    """Added to the initial bias of the GRU's update gate; positive values remember longer.
-    Read when `history` is `gru`."""
+    update_gate_bias: Annotated[float, Range(), RECURRENT] = 0.0
+    """Added to the initial bias of the gate that keeps what is known, the GRU's update gate or the
+    LSTM's forget gate; positive values remember longer. Read when `history` is `gru` or `lstm`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,15 +152,15 @@ class BaseConfig:
     def from_json(cls, described: dict[str, Any]) -> Self:
         """Make a configuration of what `dataclasses.asdict` and JSON made of one.
 
-        Fields that it lacks, because it is older, have their defaults.
+        Fields and parts that it lacks, because it is older, have their defaults.
 
         Raises:
-          KeyError: when it lacks a part.
+          KeyError: when it names no algorithm.
           TypeError: when it has a field that there is not.
         """
         parts = {
             # JSON has lists where a configuration has tuples.
-            name: kind(**{k: _tuples(v) for k, v in described[name].items()})
+            name: kind(**{k: _tuples(v) for k, v in described.get(name, {}).items()})
             for name, kind in cls.part_types().items()
         }
         return cls(described["algorithm"], **parts)
@@ -191,7 +197,7 @@ def unread_fields(config: BaseConfig, algorithm: Any) -> dict[str, ReadWhen]:
         name: note
         for name, _, _, notes in _described(config)
         for note in notes
-        if isinstance(note, ReadWhen) and given[note.option] != note.value
+        if isinstance(note, ReadWhen) and given[note.option] not in note.values
     }
 
 

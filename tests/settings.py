@@ -39,5 +39,5 @@ def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:
 def drawn_rows(trainer: Any, state: Any, key: Any) -> Rows:
     """Draw rows from a value-based agent's replay."""
     agent = trainer.agent
-    rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, key))
+    rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, key).slots)
     return rows

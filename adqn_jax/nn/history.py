@@ -1,6 +1,6 @@
 """What stands for the history of actions and observations; chosen by `NetworkConfig.history`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.encoders import Embedding, observation_encoder
-from adqn_jax.nn.gru import Gates, gru_scan, gru_step, split_gates
+from adqn_jax.nn.gru import Gates, gru_scan, gru_step
 from adqn_jax.nn.linear import linear
+from adqn_jax.nn.lstm import LSTMState, lstm_scan, lstm_step
 from adqn_jax.types import Array, Inputs, PyTree, Spec
 
 
@@ -22,58 +23,92 @@ class _History(nn.Module):
 
     @property
     def width(self) -> int:
-        """Width of the memory, H."""
+        """Width of the features, H."""
         raise NotImplementedError
 
-    def memory(self, *lead: int) -> Array:
+    def memory(self, *lead: int) -> PyTree:
         """Return what is remembered before an episode, zeros [*lead, H]."""
         return jnp.zeros((*lead, self.width), jnp.float32)
 
-    def features(self, memory: Array) -> Array:
+    def features(self, memory: PyTree) -> Array:
         """Return what a memory says, [..., H]."""
-        return memory
+        return jnp.asarray(memory)
 
 
-class GRUHistory(_History):
-    """GRU over [embedding of the action before, features of the observation]."""
+class _Recurrent(_History):
+    """Over [embedding of the action before, features of the observation]."""
+
+    gates: ClassVar[int]
 
     def setup(self) -> None:
         """Declare the parameters."""
         config, size = self.config, self.config.history_size
         self.observation = observation_encoder(self.observation_space, config)
         self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
-        uniform = _uniform(1.0 / size**0.5)
+        uniform, wide = _uniform(1.0 / size**0.5), self.gates * size
         recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
-        self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, 3 * size))
-        self.kernel_h = self.param("kernel_h", recurrent, (size, 3 * size))
-        self.bias_x = self.param(
-            "bias_x", _gate_bias(uniform, config.update_gate_bias), (3 * size,)
-        )
-        self.bias_h = self.param("bias_h", uniform, (3 * size,))
+        self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, wide))
+        self.kernel_h = self.param("kernel_h", recurrent, (size, wide))
+        keeps = _gate_bias(uniform, size, config.update_gate_bias)
+        self.bias_x = self.param("bias_x", keeps, (wide,))
+        self.bias_h = self.param("bias_h", uniform, (wide,))
 
     @property
     def width(self) -> int:
         """Width of the state, H."""
         return self.config.history_size
 
+    def _project(self, inputs: Inputs) -> list[Array]:
+        """Map slots, leaves [...], to the pre-activations of the gates, [..., H] each."""
+        action = self.action(inputs.action_tm1)
+        action = jnp.where(inputs.start[..., None], 0.0, action)  # before the first action: zeros
+        features = jnp.concatenate([action, self.observation(inputs.observation)], axis=-1)
+        kernels = jnp.split(self.kernel_x, self.gates, axis=-1)
+        biases = jnp.split(self.bias_x, self.gates, axis=-1)
+        return [linear(features, w, b) for w, b in zip(kernels, biases, strict=True)]
+
+
+class GRUHistory(_Recurrent):
+    """A GRU's state."""
+
+    gates = 3
+
     def __call__(self, inputs: Inputs, memory: Array | None = None) -> Array:
         """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
-        x = self._project(inputs)
+        x = Gates(*self._project(inputs))
         h = jnp.zeros_like(x.n[0]) if memory is None else memory
         return gru_scan(self.kernel_h, self.bias_h, x, inputs.start, h)
 
     def step(self, memory: Array, inputs: Inputs) -> Array:
         """Advance histories, [..., H], by one slot."""
-        x = self._project(inputs)
+        x = Gates(*self._project(inputs))
         return gru_step(self.kernel_h, self.bias_h, x, memory, inputs.start)
 
-    def _project(self, inputs: Inputs) -> Gates:
-        """Map slots, leaves [...], to the pre-activations of the GRU's gates, [..., H] each."""
-        action = self.action(inputs.action_tm1)
-        action = jnp.where(inputs.start[..., None], 0.0, action)  # before the first action: zeros
-        features = jnp.concatenate([action, self.observation(inputs.observation)], axis=-1)
-        kernels, biases = split_gates(self.kernel_x), split_gates(self.bias_x)
-        return Gates(*(linear(features, w, b) for w, b in zip(kernels, biases, strict=True)))
+
+class LSTMHistory(_Recurrent):
+    """An LSTM's output; its memory is that and the cell."""
+
+    gates = 4
+
+    def memory(self, *lead: int) -> LSTMState:
+        """Return what is remembered before an episode, zeros [*lead, H] each."""
+        zeros = super().memory(*lead)
+        return LSTMState(zeros, zeros)
+
+    def features(self, memory: LSTMState) -> Array:
+        """Return the output, [..., H]."""
+        return memory.h
+
+    def __call__(self, inputs: Inputs, memory: LSTMState | None = None) -> Array:
+        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
+        first = self.memory(*inputs.start.shape[1:]) if memory is None else memory
+        x = self._project(inputs)
+        return lstm_scan(self.kernel_h, self.bias_h, x, inputs.start, first)
+
+    def step(self, memory: LSTMState, inputs: Inputs) -> LSTMState:
+        """Advance memories, [..., H] each, by one slot."""
+        x = self._project(inputs)
+        return lstm_step(self.kernel_h, self.bias_h, x, memory, inputs.start)
 
 
 class NoHistory(_History):
@@ -97,7 +132,7 @@ class NoHistory(_History):
         return self(inputs)
 
 
-HISTORIES = {"gru": GRUHistory, "none": NoHistory}
+HISTORIES = {"gru": GRUHistory, "lstm": LSTMHistory, "none": NoHistory}
 
 
 def _uniform(scale: float) -> nn.initializers.Initializer:
@@ -108,7 +143,7 @@ def _uniform(scale: float) -> nn.initializers.Initializer:
 
 
 def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the three gates.
+    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the gates.
 
     The polar factor of a Gaussian matrix, by Newton-Schulz iterations: matrix products only. (A
     QR decomposition has hung in XLA's CPU runtime in processes with several host devices.)
@@ -125,9 +160,12 @@ def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array
     return jnp.concatenate(list(x), axis=-1)
 
 
-def _gate_bias(base: nn.initializers.Initializer, update: float) -> nn.initializers.Initializer:
+def _gate_bias(
+    base: nn.initializers.Initializer, size: int, keeps: float
+) -> nn.initializers.Initializer:
+    """Raise the bias of the second gate: a GRU's update gate, an LSTM's forget gate."""
+
     def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
-        size = shape[0] // 3
-        return base(key, shape, dtype).at[size : 2 * size].add(update)
+        return base(key, shape, dtype).at[size : 2 * size].add(keeps)
 
     return init

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.encoders import state_encoder
-from adqn_jax.nn.heads import Head
 from adqn_jax.nn.history import HISTORIES
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Inputs, Params, PyTree
@@ -28,7 +27,7 @@ class Model:
 
     history: Any  # of HISTORIES, or None
     state: nn.Module | None
-    head: Head
+    head: nn.Module  # of heads.py
 
     @property
     def arguments(self) -> str:
@@ -59,7 +58,7 @@ class Model:
         """Advance by one slot, leaves [...].
 
         Returns:
-          The outputs, float [..., N], and the memory after the slot.
+          The outputs, float [..., *N], and the memory after the slot.
         """
         if self.history is None:
             return self.outputs(params, inputs, None), memory
@@ -67,13 +66,18 @@ class Model:
         memory = self.history.apply(params["history"], memory, inputs, method=kind.step)
         return self.outputs(params, inputs, self.history.features(memory)), memory
 
-    def outputs(self, params: Params, inputs: Inputs, encoded: Array | None) -> Array:
-        """Evaluate slots, [...], whose histories are encoded, [..., H]; returns [..., N]."""
+    def outputs(
+        self, params: Params, inputs: Inputs, encoded: Array | None, *of_head: Array
+    ) -> Array:
+        """Evaluate slots, [...], whose histories are encoded, [..., H]; returns [..., *N].
+
+        What else its head takes, such as fractions, it is given.
+        """
         parts = [] if encoded is None else [encoded]
         if self.state is not None:
             parts.append(self._state_features(params, inputs))
         features = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
-        return jnp.asarray(self.head.apply(params["head"], features))
+        return jnp.asarray(self.head.apply(params["head"], features, *of_head))
 
     def _state_features(self, params: Params, inputs: Inputs) -> Array:
         assert self.state is not None
@@ -82,13 +86,13 @@ class Model:
         return jnp.asarray(self.state.apply(params["state"], inputs.state))
 
 
-def make_model(sees: Sees, outputs: int, spaces: Spaces, config: NetworkConfig) -> Model:
-    """Choose a model's parts from the spaces that an environment declares."""
+def make_model(sees: Sees, head: nn.Module, spaces: Spaces, config: NetworkConfig) -> Model:
+    """Choose a model's encoders from the spaces that an environment declares."""
     history = HISTORIES[config.history](spaces.num_actions, spaces.observation, config)
     return Model(
         history=None if sees == "state" else history,
         state=None if sees == "history" else state_encoder(spaces.state, config),
-        head=Head(config.head_sizes, outputs, config.output_scale),
+        head=head,
     )
 
 
@@ -116,10 +120,14 @@ def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[
 
 
 def evaluate(
-    models: Mapping[str, Model], params: Params, inputs: Inputs, encoded: Mapping[str, Array]
+    models: Mapping[str, Model],
+    params: Params,
+    inputs: Inputs,
+    encoded: Mapping[str, Array],
+    *of_head: Array,
 ) -> dict[str, Array]:
-    """Evaluate each model in every slot, [T, B, N], given the encoded histories."""
+    """Evaluate each model in every slot, [T, B, *N], given the encoded histories."""
     return {
-        name: model.outputs(params[name], inputs, encoded.get(name))
+        name: model.outputs(params[name], inputs, encoded.get(name), *of_head)
         for name, model in models.items()
     }

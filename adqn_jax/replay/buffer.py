@@ -14,6 +14,7 @@ slots about to be overwritten, within an episode's length, are seen less often.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import chex
 import jax
@@ -31,6 +32,22 @@ class BufferState:
     count: Array  # int32, slots written to each stream so far
 
 
+class Where(NamedTuple):
+    """Where rows begin in a ring, int32 [B] each."""
+
+    slot: Array
+    stream: Array
+
+
+@struct.dataclass
+class Sample:
+    """Rows drawn from a ring."""
+
+    slots: Transition  # leaves [T, B, ...]
+    where: Where
+    weight: Array | None  # [B] float32, factor on a row's losses; None: 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Buffer:
     """A ring's pure functions; `make_buffer` checks its sizes."""
@@ -45,6 +62,8 @@ class Buffer:
     """Most transitions in an episode."""
     batch_rows: int
     """Rows in a sample, B."""
+    whole_histories: bool = True
+    """Whether a row begins with an episode; else with any slot, for what has no memory."""
 
     def init(self, example: Transition) -> BufferState:
         """Return an empty ring for slots like the example, leaves [...]."""
@@ -73,8 +92,8 @@ class Buffer:
 
         return jax.lax.scan(body, state, slots)[0]
 
-    def sample(self, state: BufferState, key: Array) -> Transition:
-        """Draw rows, leaves [T, B, ...]; `key` is consumed.
+    def sample(self, state: BufferState, key: Array) -> Sample:
+        """Draw rows, all alike in weight; `key` is consumed.
 
         At least `row_length` + 1 slots of each stream must have been written.
         """
@@ -86,15 +105,23 @@ class Buffer:
         last = state.count - 1 - self.row_length  # a row from here ends at the newest slot
         drawn = jnp.minimum(drawn, last)
         stream = jax.random.randint(key_stream, (self.batch_rows,), 0, self.num_streams, jnp.int32)
-        start = drawn - state.storage.time[drawn % self.capacity, stream]
-        slots = (start + jnp.arange(self.row_length + 1)[:, None]) % self.capacity  # [T, B]
-        return jax.tree.map(lambda ring: ring[slots, stream], state.storage)
+        begin = drawn
+        if self.whole_histories:
+            begin = drawn - state.storage.time[drawn % self.capacity, stream]
+        where = Where(begin % self.capacity, stream)
+        return Sample(self.rows(state, where), where, weight=None)
+
+    def rows(self, state: BufferState, where: Where) -> Transition:
+        """Read rows, leaves [T, B, ...]."""
+        slots = (where.slot + jnp.arange(self.row_length + 1)[:, None]) % self.capacity  # [T, B]
+        return jax.tree.map(lambda ring: ring[slots, where.stream], state.storage)
 
 
 def make_buffer(
-    *, capacity: int, num_streams: int, row_length: int, longest_episode: int, batch_rows: int
-) -> Buffer:
-    """Return the functions of a ring; the arguments are `Buffer`'s.
+    *, capacity: int, num_streams: int, row_length: int, longest_episode: int, batch_rows: int,
+    whole_histories: bool = True, kind: type[Buffer] = Buffer,
+) -> Buffer:  # fmt: skip
+    """Return the functions of a ring of some kind; the other arguments are `Buffer`'s.
 
     Raises:
       ValueError: when a full ring would not hold the longest episode and a row after it.
@@ -106,7 +133,7 @@ def make_buffer(
             f"of {row_length} after episodes of up to {longest_episode} need {fewest}, which is "
             f"{fewest * num_streams} in all"
         )
-    return Buffer(capacity, num_streams, row_length, longest_episode, batch_rows)
+    return kind(capacity, num_streams, row_length, longest_episode, batch_rows, whole_histories)
 
 
 def min_capacity(row_length: int, longest_episode: int) -> int:

@@ -2,13 +2,20 @@
 
 from adqn_jax.value.agent import ValueAgent, ValueState, make_agent
 from adqn_jax.value.algorithms import ALGORITHMS, Algorithm
-from adqn_jax.value.config import Config, Hyperparameters, LossConfig, TrainConfig
+from adqn_jax.value.config import (
+    Config,
+    HeadConfig,
+    Hyperparameters,
+    LossConfig,
+    TrainConfig,
+)
 from adqn_jax.value.networks import ValueNetworks, make_networks
 
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
     "Config",
+    "HeadConfig",
     "Hyperparameters",
     "LossConfig",
     "TrainConfig",

@@ -7,9 +7,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.plan import Plan
-from adqn_jax.replay import Buffer, BufferState, SlotCodec, make_buffer
+from adqn_jax.replay import Buffer, NewestBuffer, PrioritisedBuffer, SlotCodec, make_buffer
+from adqn_jax.replay.buffer import BufferState, Where, min_capacity
+from adqn_jax.replay.newest import just_made
+from adqn_jax.replay.prioritised import Priorities, PrioritisedState, row_priority
 from adqn_jax.spaces import Spaces
-from adqn_jax.types import Array, Params, PyTree, Rollout, Transition
+from adqn_jax.types import Array, Params, PyTree, Rollout, Rows, Transition
 from adqn_jax.value.algorithms import get_algorithm
 from adqn_jax.value.config import Config, Hyperparameters
 from adqn_jax.value.learner import Learner
@@ -49,7 +52,7 @@ class ValueAgent:
         params = self.networks.init(key, rows.inputs)
         return ValueState(
             params=params,
-            target_params=params,
+            target_params={} if self.config.train.target == "none" else params,
             opt_state=self.learner.init_opt_state(params),
             buffer=self.buffer.init(jax.tree.map(lambda x: x[0], example)),
         )
@@ -82,24 +85,67 @@ class ValueAgent:
         ring = self.buffer.extend(state.buffer, rollout.slots)
 
         def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
-            params, target, opt_state = carry
-            rows = self.codec.decode(self.buffer.sample(ring, key))
-            params, opt_state, seen = self.learner.update(hyper, params, target, opt_state, rows)
+            params, target, opt_state, priorities = carry
+            batch = self._batch(ring, priorities, rollout, self._beta(hyper, timesteps), key)
+            # The same key draws, when it is split, other numbers than when something is folded in.
+            update = self.learner.update(
+                hyper, params, target, opt_state, batch.rows, jax.random.fold_in(key, 1),
+                batch.weight,
+            )  # fmt: skip
             if self.config.train.target == "polyak":
-                target = _mix(target, params, hyper.target_tau)
-            return (params, target, opt_state), seen
+                target = _mix(target, update.params, hyper.target_tau)
+            if isinstance(self.buffer, PrioritisedBuffer):
+                assert batch.where is not None
+                valid = batch.rows.valid[:-1]
+                priority = row_priority(update.errors, valid, hyper.priority_floor)
+                priorities = self.buffer.put_back(
+                    priorities, batch.where, priority, hyper.priority_alpha
+                )
+            return (update.params, target, update.opt_state, priorities), update.diagnostics
 
-        carry = (state.params, state.target_params, state.opt_state)
+        priorities = ring.priorities if isinstance(ring, PrioritisedState) else None
+        carry = (state.params, state.target_params, state.opt_state, priorities)
         keys = jax.random.split(key, self.plan.updates_per_iteration)
-        (params, target, opt_state), seen = jax.lax.scan(body, carry, keys)
+        (params, target, opt_state, priorities), seen = jax.lax.scan(body, carry, keys)
         if self.config.train.target == "periodic":
             target = self._copied(params, target, hyper, timesteps)
+        if isinstance(ring, PrioritisedState) and priorities is not None:
+            ring = dataclasses.replace(ring, priorities=priorities)
         state = ValueState(params, target, opt_state, ring)
         return state, jax.tree.map(lambda x: x[-1], seen)
 
+    def _batch(
+        self,
+        ring: BufferState,
+        priorities: Priorities | None,
+        rollout: Rollout,
+        beta: Array,
+        key: Array,
+    ) -> "_Batch":
+        """Choose what a gradient step trains on."""
+        if isinstance(self.buffer, NewestBuffer):
+            slots, fresh, behind = self.buffer.newest(ring, self.plan.steps_per_iteration)
+            rows = just_made(self.codec.decode(slots), fresh, behind, rollout.after)
+            return _Batch(rows, None, None)
+        if isinstance(self.buffer, PrioritisedBuffer):
+            assert isinstance(ring, PrioritisedState)
+            assert priorities is not None
+            current = dataclasses.replace(ring, priorities=priorities)
+            sample = self.buffer.sample(current, key, beta)
+        else:
+            sample = self.buffer.sample(ring, key)
+        return _Batch(self.codec.decode(sample.slots), sample.where, sample.weight)
+
+    def _beta(self, hyper: Hyperparameters, timesteps: Array) -> Array:
+        progress = jnp.clip(timesteps / self.plan.total_timesteps, 0.0, 1.0)
+        return hyper.priority_beta + progress * (1.0 - hyper.priority_beta)
+
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
-        """Return epsilon."""
-        return {"epsilon": _epsilon(hyper, timesteps)}
+        """Return epsilon, and the exponent of the weights where there are priorities."""
+        annealed = {"epsilon": _epsilon(hyper, timesteps)}
+        if isinstance(self.buffer, PrioritisedBuffer):
+            annealed["priority_beta"] = self._beta(hyper, timesteps)
+        return annealed
 
     def learned(self, state: ValueState) -> PyTree:
         """Return networks and targets."""
@@ -139,14 +185,39 @@ def make_agent(config: Config, codec: SlotCodec) -> ValueAgent:
         networks=networks,
         learner=Learner(networks, algorithm, config.loss, config.train.max_grad_norm),
         codec=codec,
-        buffer=make_buffer(
-            capacity=config.train.buffer_timesteps // plan.num_envs,
-            num_streams=plan.num_envs,
-            row_length=plan.row_length,
-            longest_episode=plan.longest_episode,
-            batch_rows=plan.batch_rows,
-        ),
+        buffer=_make_buffer(config, plan),
     )
+
+
+def _make_buffer(config: Config, plan: Plan) -> Buffer:
+    # Without memory, a slot needs nothing of what came before; episodes are averaged whole.
+    whole = config.network.history != "none" or config.loss.average == "episode"
+    row_length = plan.row_length
+    capacity = config.train.buffer_timesteps // plan.num_envs
+    if config.train.replay == "none":
+        row_length += plan.longest_episode if whole else 0
+        capacity = min_capacity(row_length, plan.longest_episode)
+    return make_buffer(
+        capacity=capacity,
+        num_streams=plan.num_envs,
+        row_length=row_length,
+        longest_episode=plan.longest_episode,
+        batch_rows=plan.batch_rows,
+        whole_histories=whole,
+        kind=_BUFFERS[config.train.replay],
+    )
+
+
+_BUFFERS = {"uniform": Buffer, "prioritised": PrioritisedBuffer, "none": NewestBuffer}
+
+
+@struct.dataclass
+class _Batch:
+    """What a gradient step trains on."""
+
+    rows: Rows
+    where: Where | None  # they begin in the ring; None where that is of no use
+    weight: Array | None  # [B], None: 1
 
 
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:

@@ -7,6 +7,9 @@ from flax import struct
 
 from adqn_jax.config import BaseConfig, LoopConfig, NetworkConfig, Range, ReadWhen, above
 
+_DISTRIBUTIONS = ("categorical", "quantile", "implicit-quantile", "particles")
+_REPLAYS = ("uniform", "prioritised")
+
 
 @struct.dataclass
 class Hyperparameters:
@@ -33,12 +36,57 @@ class Hyperparameters:
     target_tau: Annotated[float, above(0, 1), ReadWhen("target", "polyak")] = 0.02
     """Share of the online networks that moves into the targets after every gradient step, in
     (0, 1]. Read when `target` is `polyak`."""
+    trust_alpha: Annotated[float, above(0), ReadWhen("bootstrap", "trust-region")] = 2.0
+    """Width of the trust region, in standard deviations of the values in a batch. Read when
+    `bootstrap` is `trust-region`."""
+    kappa: Annotated[float, above(0), ReadWhen("values", ("quantile", "implicit-quantile"))] = 1.0
+    """Error beyond which the loss of quantiles is linear. Read when `values` is `quantile` or
+    `implicit-quantile`."""
+    priority_alpha: Annotated[float, Range(0, 1), ReadWhen("replay", "prioritised")] = 0.6
+    """Exponent of priorities, in [0, 1]; with 0 all rows are alike. Read when `replay` is
+    `prioritised`."""
+    priority_beta: Annotated[float, Range(0, 1), ReadWhen("replay", "prioritised")] = 0.4
+    """Exponent of the weights that make up for priorities, in [0, 1]; from this it rises linearly
+    to 1 at the end of training. Read when `replay` is `prioritised`."""
+    priority_floor: Annotated[float, above(0), ReadWhen("replay", "prioritised")] = 1e-3
+    """Added to every priority, so that no row is lost. Read when `replay` is `prioritised`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadConfig:
+    """What the heads of Q and U say."""
+
+    values: Literal["scalar", "categorical", "quantile", "implicit-quantile", "particles"] = (
+        "scalar"
+    )
+    """What a value is: the expected return; or its distribution, as probabilities of fixed atoms
+    (C51), as quantiles (QR-DQN), as quantiles at any fraction (IQN), or as particles (MMDQN)."""
+    value_atoms: Annotated[int, Range(0), ReadWhen("values", _DISTRIBUTIONS)] = 0
+    """Atoms, quantiles or particles for each action; 0: 51 atoms, 32 quantiles, 8 fractions, 16
+    particles. Read when `values` is `categorical`, `quantile`, `implicit-quantile` or
+    `particles`."""
+    value_least: Annotated[float, Range(), ReadWhen("values", "categorical")] = 0.0
+    """Least discounted return that a categorical distribution can say. Read when `values` is
+    `categorical`."""
+    value_most: Annotated[float, Range(), ReadWhen("values", "categorical")] = 0.0
+    """Largest discounted return that a categorical distribution can say; it must be above
+    `value_least`. Read when `values` is `categorical`."""
+    head: Literal["plain", "dueling-mean", "dueling-max"] = "plain"
+    """What a head is: layers to the action values; or a value and advantages in two streams, of
+    which the advantages' mean or maximum is subtracted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
     """What Q and U regress on."""
 
+    select: Annotated[Literal["target", "online"], ReadWhen("bootstrap", "target")] = "target"
+    """Whose Q chooses the bootstrap action: the target network's, as in the authors' trainer, or
+    that of the network that learns (double Q). Read when `bootstrap` is `target`."""
+    bootstrap: Literal["target", "trust-region"] = "target"
+    """Whose values bootstrap: the target networks'; or those of the networks that learn, which
+    then also choose, and errors do not count that would only carry them further from the
+    targets."""
     returns: Literal["lambda", "n-step"] = "lambda"
     """Multi-step targets: lambda-returns over the row (`return_lambda` 0: one step), or `n_step`
     rewards and a bootstrap."""
@@ -64,19 +112,25 @@ class TrainConfig(LoopConfig):
 
     warmup_timesteps: Annotated[int, Range(0)] = 50_000
     """Timesteps of random actions before the first gradient step; rounded up."""
-    buffer_timesteps: Annotated[int, Range(1)] = 1_000_000
-    """Timesteps that the replay buffer holds; rounded down to whole streams."""
+    replay: Literal["uniform", "prioritised", "none"] = "uniform"
+    """Rows of the replay buffer that a gradient step trains on: all alike, those with large errors
+    more often, or no replay: the timesteps just made, and those alone."""
+    buffer_timesteps: Annotated[int, Range(1), ReadWhen("replay", _REPLAYS)] = 1_000_000
+    """Timesteps that the replay buffer holds; rounded down to whole streams. Read when `replay` is
+    `uniform` or `prioritised`."""
     steps_per_iteration: Annotated[int, Range(0)] = 0
     """Steps of each environment between gradient steps; 0: the fewest for which `replay_ratio`
     gives a whole number of gradient steps, within 1 percent."""
     replay_ratio: Annotated[float, above(0, 10_000)] = 8.0
-    """Timesteps trained on per timestep simulated, in (0, 10000]."""
-    batch_rows: Annotated[int, Range(1)] = 1
-    """Rows in a gradient step."""
-    row_length: Annotated[int, Range(0)] = 0
-    """Transitions in a row; 0: the environment's longest episode."""
-    target: Literal["periodic", "polyak"] = "periodic"
-    """Target networks by copies every `target_period`, or averaged with `target_tau`."""
+    """Timesteps trained on per timestep simulated, in (0, 10000]; without replay it must be 1."""
+    batch_rows: Annotated[int, Range(1), ReadWhen("replay", _REPLAYS)] = 1
+    """Rows in a gradient step. Read when `replay` is `uniform` or `prioritised`."""
+    row_length: Annotated[int, Range(0), ReadWhen("replay", _REPLAYS)] = 0
+    """Transitions in a row; 0: the environment's longest episode. Read when `replay` is `uniform`
+    or `prioritised`."""
+    target: Literal["periodic", "polyak", "none"] = "periodic"
+    """Target networks by copies every `target_period`, or averaged with `target_tau`; or none:
+    the networks that learn are their own targets."""
     max_grad_norm: Annotated[float, Range(0)] = 0.0
     """Largest norm of the gradient of each network, Q's and U's apart; 0: no clipping."""
     eval_params: Literal["online", "target"] = "online"
@@ -91,5 +145,6 @@ class Config(BaseConfig):
     """One of `adqn_jax.ALGORITHMS`."""
     hyper: Hyperparameters = Hyperparameters()
     network: NetworkConfig = NetworkConfig()
+    heads: HeadConfig = HeadConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()

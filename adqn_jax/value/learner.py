@@ -1,18 +1,19 @@
 """The joint loss of U and Q over a batch of rows, and one gradient step on it."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from adqn_jax.types import Array, Params, PyTree, Rows
-from adqn_jax.value import losses
 from adqn_jax.value.algorithms import Algorithm
 from adqn_jax.value.config import Hyperparameters, LossConfig
+from adqn_jax.value.distributions import Scalar
 from adqn_jax.value.networks import ValueNetworks, Values
+from adqn_jax.value.regression import Regression, taken
 
 
 def loss_fn(
@@ -37,49 +38,18 @@ def loss_fn(
       The losses, {"q": scalar} and, where the algorithm has a U, {"u": scalar}. Their sum is
       minimised; the models share no parameters, so each loss moves its own.
     """
-    returns = target_returns(config, hyper, rows, target)
+    regression = Regression(algorithm, config, hyper, Scalar())
+    return average(config, rows, regression.losses(rows, online, target, key=None))
+
+
+def average(
+    config: LossConfig, rows: Rows, by_transition: dict[str, Array], row_weight: Array | None = None
+) -> dict[str, Array]:
+    """Average losses of transitions, float [T-1, B], over a batch; rows may weigh, float [B]."""
     weights = slot_weights(config, rows)[:-1]
-    td_error = jax.vmap(jax.vmap(losses.td_error))
-    action = rows.action[:-1]
-
-    result = {}
-    if online.u is not None:
-        result["u"] = jnp.sum(weights * td_error(online.u[:-1], action, returns) ** 2)
-    if algorithm.regress_on == "bootstrap":
-        squared = td_error(online.q[:-1], action, returns) ** 2
-    else:
-        assert target.u is not None, "only an algorithm with a U regresses on it"
-        errors = jax.vmap(jax.vmap(losses.regression_errors))(online.q[:-1], target.u[:-1]) ** 2
-        if config.regress_actions == "all":
-            squared = errors.mean(-1)
-        else:
-            squared = jnp.take_along_axis(errors, action[..., None], -1)[..., 0]
-    return result | {"q": jnp.sum(weights * squared)}
-
-
-def target_returns(config: LossConfig, hyper: Hyperparameters, rows: Rows, target: Values) -> Array:
-    """Compute the return that each slot but the last regresses on, float [T-1, B]."""
-    bootstraps = target.q if target.u is None else target.u
-    v = jax.vmap(jax.vmap(losses.bootstrap_value))(bootstraps, target.q)[1:]
-
-    ends = rows.terminated
-    if config.time_limit == "terminates":
-        ends = ends | rows.truncated
-    discount = jnp.where(ends[:-1], 0.0, hyper.discount)
-
-    # A trace goes on through a slot that holds a transition; a final slot, which holds none, is
-    # bootstrapped from.
-    trace = rows.valid[1:]
-    if config.cut_at_exploration:
-        trace = trace & (rows.action == jnp.argmax(target.q, axis=-1))[1:]
-    trace = trace.astype(v.dtype)
-
-    if config.returns == "lambda":
-        trace = hyper.return_lambda * trace
-        multi_step = losses.lambda_returns
-    else:
-        multi_step = functools.partial(losses.n_step_returns, n=config.n_step)
-    return jax.vmap(multi_step, 1, 1)(rows.reward[:-1], discount, v, trace)
+    if row_weight is not None:
+        weights = weights * row_weight
+    return {name: jnp.sum(weights * loss) for name, loss in by_transition.items()}
 
 
 def slot_weights(config: LossConfig, rows: Rows) -> Array:
@@ -90,7 +60,7 @@ def slot_weights(config: LossConfig, rows: Rows) -> Array:
     """
     valid = rows.valid.at[-1].set(False).astype(jnp.float32)
     if config.average == "transition":
-        return valid / valid.sum()
+        return valid / jnp.maximum(valid.sum(), 1.0)
 
     # Number the episodes of a row; an episode is whole if its end is in the row.
     number = jnp.cumsum(rows.inputs.start, axis=0) - 1
@@ -100,6 +70,16 @@ def slot_weights(config: LossConfig, rows: Rows) -> Array:
     whole = valid * episode_sum(over, number)
     share = whole / jnp.maximum(episode_sum(valid, number), 1.0)
     return share / share.sum()
+
+
+@struct.dataclass
+class Update:
+    """What a gradient step comes to."""
+
+    params: Params
+    opt_state: PyTree
+    diagnostics: dict[str, Array]  # scalars
+    errors: Array  # [T-1, B] how far off the values of each transition were, mean of the models'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,31 +104,58 @@ class Learner:
 
     def update(
         self, hyper: Hyperparameters, params: Params, target_params: Params, opt_state: PyTree,
-        rows: Rows,
-    ) -> tuple[Params, PyTree, dict[str, Array]]:  # fmt: skip
+        rows: Rows, key: Array, row_weight: Array | None = None,
+    ) -> Update:  # fmt: skip
         """Take one gradient step.
 
+        Args:
+          hyper: traced numbers.
+          params: of the networks that learn.
+          target_params: of the target networks; empty where the networks are their own targets.
+          opt_state: the optimiser's.
+          rows: T slots of B rows, of which the last one only bootstraps.
+          key: consumed; read where values are distributions.
+          row_weight: factor on each row's losses, float [B]; None: 1.
+
         Returns:
-          The new parameters, the optimiser's state, and diagnostics, scalars: `loss_q`,
-          `grad_norm_q` (before clipping), `mean_q` (of actions taken), and the same of U.
+          What has changed; the diagnostics are `loss_q`, `grad_norm_q` (before clipping), `mean_q`
+          (of actions taken), and the same of U.
         """
-        target = self.networks.unroll(target_params, rows.inputs)
+        networks = self.networks
+        keys = jax.random.split(key, 3)
+        regression = Regression(self.algorithm, self.config, hyper, networks.distribution)
+
+        def evaluate(params: Params, key: Array) -> Values:
+            fractions = networks.draw_fractions(key, rows.inputs)
+            encoded = networks.encode(params, rows.inputs)
+            return networks.outputs(params, rows.inputs, encoded, fractions)
+
+        target = evaluate(target_params, keys[1]) if target_params else None
 
         def loss(params: Params) -> tuple[Array, Any]:
-            online = self.networks.unroll(params, rows.inputs)
-            by_model = loss_fn(self.algorithm, self.config, hyper, rows, online, target)
-            mean = {name: _mean_taken(getattr(online, name), rows) for name in by_model}
-            return sum(by_model.values(), jnp.float32(0.0)), (by_model, mean)
+            online = evaluate(params, keys[0])
+            own = jax.lax.stop_gradient(online) if target is None else target
+            by_transition = regression.losses(rows, online, own, keys[2])
+            by_model = average(self.config, rows, by_transition, row_weight)
+            values = networks.expected(online)
+            mean = {name: _mean_taken(getattr(values, name), rows) for name in by_model}
+            return sum(by_model.values(), jnp.float32(0.0)), (by_transition, by_model, mean)
 
-        with self.networks.precision():
-            grads, (by_model, mean) = jax.grad(loss, has_aux=True)(params)
+        with networks.precision():
+            grads, (by_transition, by_model, mean) = jax.grad(loss, has_aux=True)(params)
         adam = self._optimizer(hyper)
         norms, new_params, new_opt_state = {}, {}, {}
         for name, grad in grads.items():
             norms[name] = optax.tree.norm(grad)
             updates, new_opt_state[name] = adam.update(grad, opt_state[name], params[name])
             new_params[name] = optax.apply_updates(params[name], updates)
-        return new_params, new_opt_state, _diagnostics(by_model, mean, norms)
+        errors = [networks.distribution.error(loss) for loss in by_transition.values()]
+        return Update(
+            params=new_params,
+            opt_state=new_opt_state,
+            diagnostics=_diagnostics(by_model, mean, norms),
+            errors=jnp.stack(errors).mean(0),
+        )
 
     def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
         """Adam for one network, after clipping by the norm of its gradient (0: no clipping)."""
@@ -167,5 +174,4 @@ def _diagnostics(
 
 
 def _mean_taken(values: Array, rows: Rows) -> Array:
-    taken = jnp.take_along_axis(values, rows.action[..., None], -1)[..., 0]
-    return jnp.sum(taken * rows.valid) / rows.valid.sum()
+    return jnp.sum(taken(values, rows.action) * rows.valid) / jnp.maximum(rows.valid.sum(), 1)

@@ -3,17 +3,21 @@
 import contextlib
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.nn import model
+from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead
 from adqn_jax.nn.model import Model, Sees, make_model
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Inputs, Params, PyTree
 from adqn_jax.value.algorithms import get_algorithm
 from adqn_jax.value.config import Config
+from adqn_jax.value.distributions import Distribution, ImplicitQuantiles, make_distribution
 
 
 @struct.dataclass
@@ -26,10 +30,11 @@ class Actor:
 
 @struct.dataclass
 class Values:
-    """Action values along rows."""
+    """Action values along rows; of `outputs`, the heads' numbers, [T, B, A, *shape]."""
 
     q: Array  # [T, B, A] Q(h, .)
     u: Array | None  # [T, B, A] U(h, s, .) or U(s, .); None for an algorithm without U
+    fractions: Array | None = None  # [T, B, N] at which implicit quantiles were asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,8 @@ class ValueNetworks:
     """Separate models that share no parameters; `models` has "q" and perhaps "u"."""
 
     models: Mapping[str, Model]
+    distribution: Distribution
+    """What the heads' numbers say."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
 
     def precision(self) -> contextlib.AbstractContextManager:
@@ -64,23 +71,43 @@ class ValueNetworks:
           The actions; the histories after this slot; the values Q(h,.), float [..., A].
         """
         with self.precision():
-            q, memory = self.models["q"].step(who.q, memory, inputs)
+            outputs, memory = self.models["q"].step(who.q, memory, inputs)
+        q = self.distribution.mean(outputs)
         return epsilon_greedy(key, q, who.epsilon), memory, q
 
     def unroll(self, params: Params, inputs: Inputs) -> Values:
         """Evaluate Q and U in every slot of rows that begin with an episode's first slot."""
-        return self.values(params, inputs, self.encode(params, inputs))
+        return self.expected(self.outputs(params, inputs, self.encode(params, inputs)))
 
     def encode(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Encode every slot's history, [T, B, H], for each model that reads it."""
         with self.precision():
             return model.encode(self.models, params, inputs)
 
-    def values(self, params: Params, inputs: Inputs, encoded: Mapping[str, Array]) -> Values:
-        """Evaluate Q and U in every slot, given its encoded histories."""
+    def outputs(
+        self,
+        params: Params,
+        inputs: Inputs,
+        encoded: Mapping[str, Array],
+        fractions: Array | None = None,
+    ) -> Values:
+        """Evaluate the heads in every slot, given its encoded histories; perhaps at fractions."""
+        of_head = () if fractions is None else (fractions,)
         with self.precision():
-            outputs = model.evaluate(self.models, params, inputs, encoded)
-        return Values(q=outputs["q"], u=outputs.get("u"))
+            outputs = model.evaluate(self.models, params, inputs, encoded, *of_head)
+        return Values(outputs["q"], outputs.get("u"), fractions)
+
+    def expected(self, outputs: Values) -> Values:
+        """Read the heads' numbers as action values, [T, B, A]."""
+        mean = self.distribution.mean
+        return Values(mean(outputs.q), None if outputs.u is None else mean(outputs.u))
+
+    def draw_fractions(self, key: Array, inputs: Inputs) -> Array | None:
+        """Draw for each slot where to ask for quantiles, [T, B, N]; `key` is consumed."""
+        if not isinstance(self.distribution, ImplicitQuantiles):
+            return None
+        shape = (*inputs.start.shape, *self.distribution.shape)
+        return jax.random.uniform(key, shape, jnp.float32)
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Evaluate every model along rows, [T, B, A], by name: "Q(h,a)", "U(h,s,a)", "U(s,a)"."""
@@ -92,16 +119,33 @@ class ValueNetworks:
 
 
 def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
-    """Choose the models of an algorithm."""
+    """Choose the models of an algorithm.
+
+    Raises:
+      ValueError: when a categorical distribution has no range.
+    """
     privileged = get_algorithm(config.algorithm).privileged
     sees: dict[str, Sees] = {"q": "history"}
     if privileged != "none":
         sees["u"] = privileged
-    models = {
-        name: make_model(what, spaces.num_actions, spaces, config.network)
-        for name, what in sees.items()
-    }
-    return ValueNetworks(models, config.network.matmul_precision)
+    distribution = make_distribution(config.heads)
+    head = _head(config, spaces.num_actions, distribution)
+    models = {name: make_model(what, head, spaces, config.network) for name, what in sees.items()}
+    return ValueNetworks(models, distribution, config.network.matmul_precision)
+
+
+def _head(config: Config, actions: int, distribution: Distribution) -> nn.Module:
+    # A head that is asked at fractions gives a number for each action, at one fraction.
+    implicit = isinstance(distribution, ImplicitQuantiles)
+    outputs = (actions,) if implicit else (actions, *distribution.shape)
+    sizes, scale = config.network.head_sizes, config.network.output_scale
+    head: nn.Module = Head(sizes, outputs, scale)
+    if config.heads.head != "plain":
+        subtract: Any = config.heads.head.removeprefix("dueling-")
+        head = DuelingHead(sizes, outputs, scale, subtract)
+    if isinstance(distribution, ImplicitQuantiles):
+        return ImplicitQuantileHead(head, distribution.atoms)
+    return head
 
 
 def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:

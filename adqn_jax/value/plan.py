@@ -18,7 +18,15 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
       ValueError: when the configuration cannot be run; one sentence says why, and what could.
     """
     check(config)
+    _check_choices(config)
     train = config.train
+    if train.replay == "none":
+        return make_plan(
+            train, longest_episode=longest_episode,
+            warmup_steps=math.ceil(train.warmup_timesteps / train.num_envs),
+            steps=train.steps_per_iteration or 1, updates=1, batch_rows=train.num_envs,
+            row_length=train.steps_per_iteration or 1,
+        )  # fmt: skip
     row_length = train.row_length or longest_episode
     if config.loss.average == "episode" and row_length < longest_episode:
         raise ValueError(
@@ -37,6 +45,31 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
         train, longest_episode=longest_episode, warmup_steps=warmup_steps, steps=steps,
         updates=updates, batch_rows=train.batch_rows, row_length=row_length,
     )  # fmt: skip
+
+
+def _check_choices(config: Config) -> None:
+    """Refuse choices that contradict each other."""
+    train, loss = config.train, config.loss
+    if train.replay == "none" and train.replay_ratio != 1.0:
+        raise ValueError(
+            f"without replay every timestep is trained on once: with replay none, replay_ratio "
+            f"must be 1, got {train.replay_ratio:g}"
+        )
+    if train.replay == "none" and loss.average == "episode":
+        raise ValueError(
+            "averaging over whole episodes needs replay: with replay none, average must be "
+            "transition"
+        )
+    if train.target == "none" and train.eval_params == "target":
+        raise ValueError(
+            "without target networks none can be evaluated: with target none, eval_params must be "
+            "online"
+        )
+    if train.target == "none" and loss.bootstrap == "trust-region":
+        raise ValueError(
+            "a trust region is measured from target networks: with bootstrap trust-region, target "
+            "must be periodic or polyak"
+        )
 
 
 def _schedule(train: TrainConfig, row_length: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from drawn import configs
 PARTS = tuple(Config.part_types().values())
 FIELDS = [(part, field.name) for part in PARTS for field in dataclasses.fields(part)]
 _BOUNDS = r"in ([\[(])(\d+), (\d+)\]"
-_READ_WHEN = r"Read when `(\w+)` is `([\w-]+)`"
+_READ_WHEN = r"Read when `(\w+)` is ((?:`[\w-]+`(?:, | or )?)+)"
 
 
 def said_of_fields(part: Any) -> dict[str, str]:
@@ -58,8 +58,9 @@ def test_what_reads_a_field_is_said(part: Any, name: str) -> None:
     text = said_of_fields(part)[name]
     of_options = {field for _, field in FIELDS}
     notes = notes_of(part, name, ReadWhen)
-    told = [(note.option, note.value) for note in notes if note.option in of_options]
-    assert re.findall(_READ_WHEN, text) == told
+    told = [(note.option, list(note.values)) for note in notes if note.option in of_options]
+    said = [(option, re.findall(r"[\w-]+", values)) for option, values in re.findall(_READ_WHEN, text)]
+    assert [(option, [v for v in values if v != "or"]) for option, values in said] == told
     for note in notes:
         if note.option not in of_options:  # a property of the algorithm
             assert note.option in {field.name for field in dataclasses.fields(Algorithm)}

@@ -250,8 +250,9 @@ def test_no_nans_in_an_update() -> None:
     state = jax.jit(trainer.init)(jax.random.key(0))
     rows, own = drawn_rows(trainer, state, jax.random.key(1)), state.agent
     with jax.debug_nans(True):
-        params, _, seen = jax.jit(trainer.agent.learner.update)(
-            trainer.config.hyper, own.params, own.target_params, own.opt_state, rows
+        update = jax.jit(trainer.agent.learner.update)(
+            trainer.config.hyper, own.params, own.target_params, own.opt_state, rows, state.key
         )
-    assert all(np.isfinite(value) for value in seen.values())
+    params = update.params
+    assert all(np.isfinite(value) for value in update.diagnostics.values())
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), params))

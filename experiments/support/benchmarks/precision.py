@@ -47,9 +47,10 @@ def deviations(env_name: str, config: Config) -> dict[str, dict[str, float]]:
         target = jax.tree.map(lambda x: 0.5 * x, params)
         plain = dataclasses.replace(config.hyper, learning_rate=1.0)
         opt_state = state.agent.opt_state
-        _, moments, seen = agent.learner.update(plain, params, target, opt_state, rows)
+        update = agent.learner.update(plain, params, target, opt_state, rows, state.key)
         # Adam's first moment starts at 0: after a step it is the gradient times 1 - 0.9.
-        gradient = optax.tree.get(moments["q"], "mu")
+        gradient = optax.tree.get(update.opt_state["q"], "mu")
+        seen = update.diagnostics
         return values, seen["loss_q"], seen["grad_norm_q"], gradient
 
     exact = jax.jit(step)(state)

@@ -9,7 +9,7 @@ from adqn_jax.types import Params, PyTree, Rows
 def sample_rows(trainer: Trainer, state: TrainState) -> Rows:
     """Draw a batch of rows, with the key of the state."""
     agent: Any = trainer.agent
-    rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, state.key))
+    rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, state.key).slots)
     return rows
 
 
@@ -18,7 +18,7 @@ def one_update(trainer: Trainer, state: TrainState, rows: Rows) -> tuple[Params,
     agent: Any = trainer.agent
     own = state.agent
     hyper = trainer.config.hyper
-    params, opt_state, _ = agent.learner.update(
-        hyper, own.params, own.target_params, own.opt_state, rows
+    update = agent.learner.update(
+        hyper, own.params, own.target_params, own.opt_state, rows, state.key
     )
-    return params, opt_state
+    return update.params, update.opt_state

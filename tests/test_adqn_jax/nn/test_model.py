@@ -13,7 +13,8 @@ from gymnax.environments.spaces import Box, Discrete
 
 from adqn_jax import NetworkConfig
 from adqn_jax.nn import model as models
-from adqn_jax.nn.history import GRUHistory
+from adqn_jax.nn.heads import Head
+from adqn_jax.nn.history import HISTORIES, GRUHistory
 from adqn_jax.nn.model import Model, make_model
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs
@@ -42,7 +43,7 @@ INPUTS = drawn_inputs()
 def drawn(sees: models.Sees, history: Any = "gru") -> tuple[Model, Any]:
     """Make a model and its parameters."""
     config = dataclasses.replace(CONFIG, history=history)
-    model = make_model(sees, OUTPUTS, SPACES, config)
+    model = make_model(sees, Head(config.head_sizes, OUTPUTS, 1.0), SPACES, config)
     return model, jax.jit(lambda key: models.init({"m": model}, key, INPUTS))(jax.random.key(1))
 
 
@@ -58,7 +59,7 @@ def unroll(sees: models.Sees, history: Any = "gru") -> Any:
     return jax.jit(values)
 
 
-@pytest.mark.parametrize(("sees", "history"), list(itertools.product(SEES, ("gru", "none"))))
+@pytest.mark.parametrize(("sees", "history"), list(itertools.product(SEES, HISTORIES)))
 def test_step_by_step_as_unrolled(sees: models.Sees, history: str) -> None:
     """Outputs of each slot are the same, whatever the model sees."""
     model, params = drawn(sees, history)

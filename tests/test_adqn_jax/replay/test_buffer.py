@@ -52,7 +52,7 @@ def test_coverage_is_nearly_uniform() -> None:
     buffer = build(400)
     state = filled(buffer, counter_slots(400, seed=3))
     keys = jax.random.split(jax.random.key(0), 400)
-    rows = jax.jit(jax.vmap(lambda key: buffer.sample(state, key)))(keys)
+    rows = jax.jit(jax.vmap(lambda key: buffer.sample(state, key).slots))(keys)
     drawn = np.asarray(rows.env_state).ravel() * STREAMS + np.asarray(rows.observation).ravel()
     counts = np.bincount(drawn, minlength=400 * STREAMS).reshape(400, STREAMS)
     inner = counts[LONGEST + ROW : -2 * ROW].astype(float)

@@ -75,7 +75,7 @@ def compiled(buffer: Buffer, method: str) -> Any:
 @given(written(), st.integers(0, 2**32 - 1))
 def test_rows_are_whole_histories(ring: Written, seed: int) -> None:
     """Consecutive slots of one stream, from an episode's first on, all of them still stored."""
-    rows = compiled(ring.buffer, "sample")(ring.state, jax.random.key(seed))
+    rows = compiled(ring.buffer, "sample")(ring.state, jax.random.key(seed)).slots
     slot, stream = np.asarray(rows.env_state), np.asarray(rows.observation)
     number, length = len(ring.time), ring.buffer.row_length + 1
     assert slot.shape == (length, ROWS)

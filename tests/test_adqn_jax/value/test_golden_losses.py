@@ -241,7 +241,8 @@ def test_golden_training(recorded: tuple[str, Recording], name: str) -> None:
     learner = Learner(networks, algorithm, LossConfig(average="episode"), 0.0)
     update, opt_state = jax.jit(learner.update), learner.init_opt_state(params)
     for step in range(5):
-        params, opt_state, seen = update(HYPER, params, target, opt_state, recording.rows)
+        step_taken = update(HYPER, params, target, opt_state, recording.rows, jax.random.key(0))
+        params, opt_state, seen = step_taken.params, step_taken.opt_state, step_taken.diagnostics
         for model in params:
             losses = recording[f"train_losses/{name}/{model}"]
             norms = recording[f"train_grad_norms/{name}/{model}"]

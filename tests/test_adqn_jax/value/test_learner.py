@@ -10,8 +10,10 @@ import pytest
 import envs
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
 from adqn_jax.types import Inputs, Rows
-from adqn_jax.value.learner import loss_fn, slot_weights, target_returns
+from adqn_jax.value.distributions import Scalar
+from adqn_jax.value.learner import loss_fn, slot_weights
 from adqn_jax.value.networks import Values
+from adqn_jax.value.regression import Regression
 from settings import drawn_rows, small
 
 SLOTS, ROWS, ACTIONS = 9, 3, 4
@@ -40,6 +42,14 @@ def make_rows(ends: str = "...T...L.", **changes: Any) -> Rows:
 def make_values(seed: int) -> jax.Array:
     """Draw action values."""
     return jax.random.normal(jax.random.key(seed), (SLOTS, ROWS, ACTIONS))
+
+
+def target_returns(
+    config: LossConfig, hyper: Hyperparameters, rows: Rows, values: Values
+) -> jax.Array:
+    """Return what Q and U regress on, where Q selects for itself."""
+    regression = Regression(ALGORITHMS["adqn"], config, hyper, Scalar())
+    return regression.returns(rows, values, values.q, key=None).atoms
 
 
 @pytest.mark.parametrize("name", ["adqn", "adqn-state"])
@@ -129,9 +139,10 @@ def test_gradients_are_clipped_per_network() -> None:
         )  # fmt: skip
         state = jax.jit(trainer.init)(jax.random.key(0))
         rows, own = drawn_rows(trainer, state, jax.random.key(1)), state.agent
-        new, _, seen = jax.jit(trainer.agent.learner.update)(
-            trainer.config.hyper, own.params, own.target_params, own.opt_state, rows
+        update = jax.jit(trainer.agent.learner.update)(
+            trainer.config.hyper, own.params, own.target_params, own.opt_state, rows, state.key
         )
+        new, seen = update.params, update.diagnostics
         norm = lambda a, b: float(  # noqa: E731
             jnp.sqrt(
                 sum(
