@@ -155,12 +155,12 @@ class BaseConfig:
         Fields and parts that it lacks, because it is older, have their defaults.
 
         Raises:
-          KeyError: when it names no algorithm.
+          KeyError: when it lacks one that every family has.
           TypeError: when it has a field that there is not.
         """
         parts = {
             # JSON has lists where a configuration has tuples.
-            name: kind(**{k: _tuples(v) for k, v in described.get(name, {}).items()})
+            name: kind(**{k: _tuples(v) for k, v in _part(described, name).items()})
             for name, kind in cls.part_types().items()
         }
         return cls(described["algorithm"], **parts)
@@ -210,6 +210,15 @@ def _described(config: BaseConfig) -> Iterator[tuple[str, Any, Any, tuple[Any, .
             notes = getattr(hint, "__metadata__", ())
             kind = hint.__origin__ if notes else hint
             yield field.name, getattr(part, field.name), kind, notes
+
+
+def _part(described: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a part's fields; what only some families have may be younger than the file."""
+    of_part: dict[str, Any] = described[name] if name in _COMMON else described.get(name, {})
+    return of_part
+
+
+_COMMON = ("hyper", "network", "train")
 
 
 def _tuples(value: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Named settings, as data: `paper`, the authors' protocol, and `fast`.
+"""Named settings, as data: `paper`, the authors' protocol, `fast`, and `rainbow`.
 
-`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. What either
-changes for an environment or an algorithm is in tuned.toml.
+`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. `rainbow` is
+`fast` with all that Rainbow combines. What they change for an environment or an algorithm is in
+tuned.toml.
 """
 
 import dataclasses
@@ -11,7 +12,6 @@ from typing import Any
 
 from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig, families
 
-PRESETS = ("fast", "paper")
 
 _PAPER = Config(loss=LossConfig(average="episode"))
 
@@ -47,7 +47,16 @@ _FAST = Config(
     ),
 )
 
-_BASES = {"fast": _FAST, "paper": _PAPER}
+#: Hessel et al. (2018), but for its noisy networks: epsilon explores, as in all presets.
+_RAINBOW = _FAST.replace(
+    select="online", head="dueling-mean", values="categorical", replay="prioritised",
+    returns="n-step", n_step=5,
+)  # fmt: skip
+
+_BASES = {"fast": _FAST, "paper": _PAPER, "rainbow": _RAINBOW}
+PRESETS = tuple(_BASES)
+#: Whose changes a preset makes, in this order; `any` is what holds whatever the preset.
+SECTIONS = {"fast": ("any", "fast"), "paper": ("any", "paper"), "rainbow": ("any", "fast")}
 
 TUNED = tomllib.loads(pathlib.Path(__file__).with_name("tuned.toml").read_text())
 
@@ -62,16 +71,21 @@ def preset(name: str, env: str, algo: str) -> Config:
         raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
     families.family_of(algo)  # refuses what is unknown
     config = dataclasses.replace(_BASES[name], algorithm=algo)
-    for_env = TUNED.get(name, {}).get(env.split(":")[0], {})
-    for changes in (for_env, for_env.get(algo, {})):
-        for part in changes.keys() & config.parts.keys():
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes[part].items()}
-            config = config.replace(**values)
+    for section in SECTIONS[name]:
+        for_env = TUNED[section].get(env.split(":")[0], {})
+        for changes in (for_env, for_env.get(algo, {})):
+            for part in changes.keys() & config.parts.keys():
+                of_part = changes[part].items()
+                config = config.replace(**{k: _tuple(v) for k, v in of_part})
     return config
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def table() -> str:
-    """Return what the presets set, as the table of Markdown that docs/algorithms.md shows.
+    """Return what `paper` and `fast` set, as the table of Markdown that docs/algorithms.md shows.
 
     A row for each option that is not the same everywhere; behind a value come, in brackets, the
     environments and algorithms for which it is another.
@@ -79,7 +93,7 @@ def table() -> str:
     lines = ["| option | `paper` | `fast` |", "|---|---|---|"]
     for part, fields in Config().parts.items():
         for field in dataclasses.fields(fields):
-            told = {name: _told(name, part, field.name) for name in PRESETS}
+            told = {name: _told(name, part, field.name) for name in ("paper", "fast")}
             if told["paper"] != told["fast"]:
                 option = f"--{field.name.replace('_', '-')}"
                 lines.append(f"| `{option}` | {told['paper']} | {told['fast']} |")

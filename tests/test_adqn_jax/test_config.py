@@ -59,7 +59,9 @@ def test_what_reads_a_field_is_said(part: Any, name: str) -> None:
     of_options = {field for _, field in FIELDS}
     notes = notes_of(part, name, ReadWhen)
     told = [(note.option, list(note.values)) for note in notes if note.option in of_options]
-    said = [(option, re.findall(r"[\w-]+", values)) for option, values in re.findall(_READ_WHEN, text)]
+    said = [
+        (option, re.findall(r"[\w-]+", values)) for option, values in re.findall(_READ_WHEN, text)
+    ]
     assert [(option, [v for v in values if v != "or"]) for option, values in said] == told
     for note in notes:
         if note.option not in of_options:  # a property of the algorithm

@@ -12,10 +12,13 @@ from support import paper, presets
 PARTS = Config.part_types()
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
-def test_everything_in_the_file_takes_effect(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "section"), [(name, of) for name, all_of in presets.SECTIONS.items() for of in all_of]
+)
+def test_everything_in_the_file_takes_effect(name: str, section: str) -> None:
     """Presets, environments, algorithms, parts and fields are ones that there are."""
-    for env, of_env in presets.TUNED.get(name, {}).items():
+    assert {of for all_of in presets.SECTIONS.values() for of in all_of} == presets.TUNED.keys()
+    for env, of_env in presets.TUNED[section].items():
         envs.make(env)
         assert of_env.keys() <= {*PARTS, *ALGORITHMS}
         for algo in ALGORITHMS:
