@@ -18,6 +18,8 @@ $(READY): pyproject.toml $(if $(LOCKED),$(LOCK))
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=...")'
 	$(PYTHON) -m venv $(if $(wildcard $(OTHER)),--clear) .venv
 	$(BIN)/$(PIP_INSTALL) $(if $(LOCKED),-c $(LOCK))
+	mkdir -p .venv/types/adqn_jax
+	ln -sfn ../../../envs .venv/types/adqn_jax/envs
 	touch $@
 
 # Refresh the lock file of the Python in use, from an environment of its own: make lock PYTHON=...

@@ -27,7 +27,7 @@ def check(env: Any, env_params: Any) -> None:
     if missing := [method for method in _METHODS if not callable(getattr(env, method, None))]:
         raise ValueError(
             f"{name} is no environment with a privileged state: it has no {missing[0]}; "
-            f"envs.PrivilegedEnvironment says what there must be"
+            f"adqn_jax.envs.PrivilegedEnvironment says what there must be"
         )
     _check_time_limit(name, env_params)
     _check_actions(name, env, env_params)

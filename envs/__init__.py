@@ -4,17 +4,22 @@ They know nothing of the trainer. `make` finds one by name; `Privileged` turns a
 environment into one of them, `FinitePOMDP` any POMDP of arrays or of a `.pomdp` file.
 """
 
-from envs.carflag import CarFlag
-from envs.cassandra import read_pomdp
-from envs.cleaner import Cleaner
-from envs.environment import PrivilegedEnvironment
-from envs.finite import FinitePOMDP
-from envs.four_rooms import MemoryFourRooms
-from envs.heavenhell import HeavenHell
-from envs.mazes import draw_maze, random_maze
-from envs.pomdp import POMDP
-from envs.registry import KNOWN, Observe, make
-from envs.wrappers import FullyObserved, Privileged
+import importlib
+
+if __name__ == "envs":  # found as a folder of that name; what follows then imports nothing twice
+    importlib.import_module("adqn_jax.envs.alias").install()
+
+from .carflag import CarFlag
+from .cassandra import read_pomdp
+from .cleaner import Cleaner
+from .environment import PrivilegedEnvironment
+from .finite import FinitePOMDP
+from .four_rooms import MemoryFourRooms
+from .heavenhell import HeavenHell
+from .mazes import draw_maze, random_maze
+from .pomdp import POMDP
+from .registry import KNOWN, Observe, make
+from .wrappers import FullyObserved, Privileged
 
 __all__ = [
     "KNOWN",

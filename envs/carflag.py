@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from envs.environment import PrivilegedEnvironment
+from .environment import PrivilegedEnvironment
 
 
 @struct.dataclass

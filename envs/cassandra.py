@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.pomdp import POMDP
-from envs.tokens import Tokens
+from .pomdp import POMDP
+from .tokens import Tokens
 
 _KINDS = ("states", "actions", "observations")
 _PREAMBLE = ("discount", "values", *_KINDS)

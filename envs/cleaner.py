@@ -10,8 +10,8 @@ import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from envs.environment import PrivilegedEnvironment
-from envs.mazes import draw_maze, read_maze
+from .environment import PrivilegedEnvironment
+from .mazes import draw_maze, read_maze
 
 #: The paper's maze; `#` is a wall.
 MAZE = (

@@ -8,8 +8,8 @@ import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from envs.environment import PrivilegedEnvironment
-from envs.pomdp import POMDP
+from .environment import PrivilegedEnvironment
+from .pomdp import POMDP
 
 
 @struct.dataclass

@@ -10,8 +10,8 @@ import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from envs.environment import PrivilegedEnvironment
-from envs.views import VIEW, visible
+from .environment import PrivilegedEnvironment
+from .views import VIEW, visible
 
 NORTH, SOUTH, WEST, EAST = range(4)
 _STEP = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)

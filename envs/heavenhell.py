@@ -10,7 +10,7 @@ import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from envs.environment import PrivilegedEnvironment
+from .environment import PrivilegedEnvironment
 
 NORTH, SOUTH, EAST, WEST = range(4)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.heavenhell import HeavenHell
+from .heavenhell import HeavenHell
 
 #: How far a row of probabilities may be from summing to 1.
 _TOLERANCE = 1e-9

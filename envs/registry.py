@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 import gymnax
 
-from envs.carflag import CarFlag
-from envs.cassandra import read_pomdp
-from envs.cleaner import Cleaner
-from envs.environment import PrivilegedEnvironment
-from envs.finite import FinitePOMDP
-from envs.four_rooms import COLOURS, MemoryFourRooms
-from envs.heavenhell import HeavenHell
-from envs.mazes import random_maze
-from envs.wrappers import FullyObserved, Privileged
+from .carflag import CarFlag
+from .cassandra import read_pomdp
+from .cleaner import Cleaner
+from .environment import PrivilegedEnvironment
+from .finite import FinitePOMDP
+from .four_rooms import COLOURS, MemoryFourRooms
+from .heavenhell import HeavenHell
+from .mazes import random_maze
+from .wrappers import FullyObserved, Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
 KNOWN = (

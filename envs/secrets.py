@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from envs.carflag import CarFlag
-from envs.four_rooms import MemoryFourRooms
-from envs.heavenhell import HeavenHell
-from envs.wrappers import FullyObserved
+from .carflag import CarFlag
+from .four_rooms import MemoryFourRooms
+from .heavenhell import HeavenHell
+from .wrappers import FullyObserved
 
 _OBSERVED_BEACON, _BEACON = 5, 4  # the types of a view's cells, and of a grid's
 

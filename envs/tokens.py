@@ -1,4 +1,4 @@
-"""Words, lines and complaints of a `.pomdp` file; `envs.cassandra` gives them their meaning."""
+"""Words, lines and complaints of a `.pomdp` file; `cassandra` gives them their meaning."""
 
 import re
 from typing import NoReturn

@@ -9,7 +9,7 @@ import numpy as np
 from gymnax.environments import spaces
 from gymnax.environments.environment import Environment, EnvParams, EnvState
 
-from envs.environment import PrivilegedEnvironment
+from .environment import PrivilegedEnvironment
 
 
 class _Wrapper(PrivilegedEnvironment[EnvState, EnvParams]):

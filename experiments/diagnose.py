@@ -18,9 +18,9 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax import load_policy
+from adqn_jax.envs.secrets import secret_of
 from adqn_jax.results import metrics
 from adqn_jax.results.estimates import mean_and_error
-from envs.secrets import secret_of
 from support import players
 from support.measures import measure, player, values_by_step
 

@@ -16,9 +16,9 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-import envs
+from adqn_jax import envs
+from adqn_jax.envs.pictures import picture_of
 from adqn_jax.results.experiment import file_name
-from envs.pictures import picture_of
 from support import players
 from support.scene import film, make_scene, strip
 

@@ -17,6 +17,7 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
+from adqn_jax.envs.pomdp import heavenhell
 from adqn_jax.results import metrics
 from adqn_jax.tabular import (
     Learned,
@@ -26,7 +27,6 @@ from adqn_jax.tabular import (
     policy_iteration,
     supported,
 )
-from envs.pomdp import heavenhell
 from support import exact, presets, theorems
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import envs
-from adqn_jax import Config, NetworkConfig, make_policy, save_policy
+from adqn_jax import Config, NetworkConfig, envs, make_policy, save_policy
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs
 from adqn_jax.value import make_networks

@@ -8,7 +8,7 @@ from flax import struct
 from gymnax.environments import spaces
 from gymnax.environments.environment import EnvParams, EnvState
 
-from envs import PrivilegedEnvironment
+from adqn_jax.envs import PrivilegedEnvironment
 
 
 @struct.dataclass

@@ -15,9 +15,8 @@ from unittest import mock
 
 import jax
 
-import envs
 import run
-from adqn_jax import Config, SeedRunner, runs
+from adqn_jax import Config, SeedRunner, envs, runs
 from adqn_jax.results import experiment, metrics
 from adqn_jax.results.experiment import Experiment
 from support import cli, options

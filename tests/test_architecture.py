@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -10,20 +11,19 @@ import pytest
 
 from runs import ROOT
 
-LIBRARY = ("adqn_jax", "envs")
+#: Packages of the library, and folders of modules that experiments/ finds, by their folders.
+FOLDERS = {"adqn_jax": "adqn_jax", "envs": "adqn_jax.envs", "experiments/support": "support"}
 COMMANDS = sorted((ROOT / "experiments").glob("*.py"))
 
 
 def modules() -> dict[str, pathlib.Path]:
     """Return every module of the library and of the commands' support, by its name."""
-    files = [path for top in LIBRARY for path in (ROOT / top).rglob("*.py")]
-    found = {path.relative_to(ROOT): path for path in files}
-    support = (ROOT / "experiments" / "support").rglob("*.py")
-    found |= {path.relative_to(ROOT / "experiments"): path for path in support}
-    return {
-        ".".join(name.with_suffix("").parts).removesuffix(".__init__"): path
-        for name, path in found.items()
-    }
+    found = {}
+    for folder, package in FOLDERS.items():
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join([package, *parts]).removesuffix(".__init__")] = path
+    return found
 
 
 MODULES = modules()
@@ -36,11 +36,30 @@ def imported(path: pathlib.Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
+            base = "." * node.level + (node.module or "")
+            if node.level:
+                assert path.is_relative_to(ROOT / "envs"), f"{path}: imports are absolute"
+                base = importlib.util.resolve_name(base, package_of(path))
             for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                names.add(full if full in MODULES else str(node.module))
+                full = f"{base}.{alias.name}"
+                names.add(full if full in MODULES else base)
     return names
+
+
+def package_of(path: pathlib.Path) -> str:
+    """Name the package that relative imports of a file start from."""
+    (name,) = (name for name, file in MODULES.items() if file == path)
+    return name if path.name == "__init__.py" else name.rpartition(".")[0]
+
+
+def half(module: str) -> str:
+    """Name the part of all this that a module belongs to, or its package."""
+    return "adqn_jax.envs" if within("adqn_jax.envs", module) else module.partition(".")[0]
+
+
+def within(room: str, module: str) -> bool:
+    """Whether a module is a package, or in it."""
+    return f"{module}.".startswith(f"{room}.")
 
 
 def test_no_circles() -> None:
@@ -51,10 +70,8 @@ def test_no_circles() -> None:
 
 
 def test_arrows_point_one_way() -> None:
-    """Neither half of the library knows the other; results do not know runs, nothing commands."""
+    """Results do not know runs; of the parts of a trainer, each knows those below it."""
     forbidden = {
-        "adqn_jax": ("envs", "support"),
-        "envs": ("adqn_jax", "support"),
         "adqn_jax.results": ("adqn_jax.runs",),
         "adqn_jax.nn": ("adqn_jax.value", "adqn_jax.trainer"),
         "adqn_jax.replay": ("adqn_jax.value", "adqn_jax.nn"),
@@ -63,9 +80,23 @@ def test_arrows_point_one_way() -> None:
     }
     for room, others in forbidden.items():
         for name, path in MODULES.items():
-            if f"{name}.".startswith(f"{room}."):
-                seen = {i for i in imported(path) for o in others if f"{i}.".startswith(f"{o}.")}
+            if within(room, name):
+                seen = {i for i in imported(path) for other in others if within(other, i)}
                 assert not seen, f"{name} imports {seen}"
+
+
+def test_halves_do_not_know_each_other() -> None:
+    """Trainer and environments do without each other, and both without commands."""
+    parts = {"adqn_jax", "adqn_jax.envs", "support"}
+    for name, path in MODULES.items():
+        seen = parts & set(map(half, imported(path)))
+        assert half(name) == "support" or seen <= {half(name)}, f"{name} imports {seen}"
+
+
+def test_the_folder_s_name_is_nobody_s_import() -> None:
+    """A package `envs` may be anybody's: ours is imported as `adqn_jax.envs`."""
+    paths = [*MODULES.values(), *COMMANDS]
+    assert [path for path in paths if "envs" in map(half, imported(path))] == []
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 import claims
-import envs
-from adqn_jax import ALGORITHMS, make_policy, make_train, make_trainer, save_policy
+from adqn_jax import ALGORITHMS, envs, make_policy, make_train, make_trainer, save_policy
+from adqn_jax.envs.secrets import Secret
 from adqn_jax.results import tables
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
-from envs.secrets import Secret
 from settings import small
 from support import measures, paper, presets
 
@@ -154,10 +153,13 @@ def test_the_example_trains(example: Any) -> None:
     ("name", "message"),
     [
         ("import:nothing:TMaze", "cannot import TMaze from nothing: No module named 'nothing'"),
-        ("import:envs:TMaze", "cannot import TMaze from envs"),
+        ("import:adqn_jax.envs:TMaze", "cannot import TMaze from adqn_jax.envs"),
         ("import:os:abort", "os:abort must be a class derived from PrivilegedEnvironment"),
-        ("import:envs:PrivilegedEnvironment", "must be a class derived from PrivilegedEnvironment"),
-        ("import:envs.finite:FinitePOMDP", "FinitePOMDP must be made without arguments"),
+        (
+            "import:adqn_jax.envs:PrivilegedEnvironment",
+            "must be a class derived from PrivilegedEnvironment",
+        ),
+        ("import:adqn_jax.envs.finite:FinitePOMDP", "FinitePOMDP must be made without arguments"),
         ("import:.finite:FinitePOMDP", "unknown environment"),
     ],
 )

@@ -22,8 +22,10 @@ import adqn_jax
 
 ROOT = pathlib.Path(__file__).parents[1]
 OUTSIDE = ROOT / "tests" / "outside"
-PACKAGES = ("adqn_jax", "envs")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+#: The library's packages, by their folders in the checkout.
+FOLDERS = {"adqn_jax": "adqn_jax", "envs": "adqn_jax.envs"}
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     one left. Nothing is downloaded.
     """
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in (*PACKAGES, "experiments", "tests"):
+    for name in (*FOLDERS, "experiments", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "golden")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -94,15 +96,26 @@ def test_files(installed: Installed) -> None:
     with zipfile.ZipFile(installed.wheel) as wheel:
         names = set(wheel.namelist())
     about = {name for name in names if ".dist-info/" in name}
+    package = {folder: name.replace(".", "/") for folder, name in FOLDERS.items()}
     modules = {
-        path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
+        f"{package[folder]}/{path.relative_to(ROOT / folder).as_posix()}"
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
     }
-    assert names - about == modules | {f"{package}/py.typed" for package in PACKAGES}
+    assert names - about == modules | {f"{folder}/py.typed" for folder in package.values()}
     assert {name.partition("/")[0] for name in about} == {
         f"adqn_jax-{adqn_jax.__version__}.dist-info"
     }
+
+
+def test_every_package_is_listed() -> None:
+    """pyproject.toml names every folder with an __init__.py in it, as a package."""
+    found = {
+        ".".join([package, *init.parent.relative_to(ROOT / folder).parts])
+        for folder, package in FOLDERS.items()
+        for init in (ROOT / folder).rglob("__init__.py")
+    }
+    assert set(SETTINGS["tool"]["setuptools"]["packages"]) == found
 
 
 def test_trains_and_acts(installed: Installed, tmp_path: pathlib.Path) -> None:
@@ -121,9 +134,9 @@ def test_without_extras(installed: Installed, tmp_path: pathlib.Path) -> None:
     assert not any(found["core"].values()), found["core"]
     scipy, matplotlib = sentence("scipy", "results"), sentence("matplotlib", "results")
     for module, said in found["nothing"].items():
-        assert said == (matplotlib if module.startswith("envs") else scipy), module
+        assert said == (matplotlib if module.startswith("adqn_jax.envs") else scipy), module
     for module, said in found["scipy"].items():
-        drawn = module.startswith("envs") or module.endswith("figures")
+        drawn = module.startswith("adqn_jax.envs") or module.endswith("figures")
         assert said == (matplotlib if drawn else ""), module
     assert found["train"] == [sentence("tqdm", "experiments"), scipy, matplotlib]
     assert found["left"] == []
@@ -140,7 +153,7 @@ def sentence(package: str, extra: str) -> str:
 def test_what_is_imported_is_declared() -> None:
     """What a module imports is a dependency of the core, or of the extra that it names."""
     brought_by = importlib.metadata.packages_distributions()
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+    for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         # This folder's __init__.py checks for the extra on behalf of all modules in it.
         drawn = path.is_relative_to(ROOT / "envs" / "pictures")
         for package, extra in imports(ast.parse(path.read_text()), "results" if drawn else ""):
@@ -163,7 +176,7 @@ def imports(node: ast.AST, extra: str | None) -> Iterator[tuple[str, str]]:
         match child:
             case ast.Import(names=names) if extra is not None:
                 yield from ((name, extra) for name in foreign(*(alias.name for alias in names)))
-            case ast.ImportFrom(module=str(name)) if extra is not None:
+            case ast.ImportFrom(module=str(name), level=0) if extra is not None:
                 yield from ((name, extra) for name in foreign(name))
             case ast.FunctionDef():
                 yield from imports(child, None)
@@ -177,7 +190,7 @@ def foreign(*modules: str) -> Iterator[str]:
     """Name the packages of modules that are neither ours nor Python's."""
     for module in modules:
         package = module.partition(".")[0]
-        if package not in PACKAGES and package not in sys.stdlib_module_names:
+        if package != "adqn_jax" and package not in sys.stdlib_module_names:
             yield package
 
 

@@ -12,7 +12,7 @@ Array = np.ndarray
 
 
 class Model(Protocol):
-    """A finite POMDP as arrays; `envs.POMDP` is one, and checks them.
+    """A finite POMDP as arrays; `adqn_jax.envs.POMDP` is one, and checks them.
 
     An action ends the episode, after its reward, where `terminal` says so. Nothing is observed
     before the first action: the first history is empty.

@@ -8,7 +8,7 @@ from flax import struct
 from gymnax.environments.environment import EnvParams, EnvState
 from gymnax.environments.spaces import Discrete
 
-from envs import PrivilegedEnvironment
+from adqn_jax.envs import PrivilegedEnvironment
 
 
 @struct.dataclass

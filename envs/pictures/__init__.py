@@ -2,7 +2,7 @@
 
 from typing import Any
 
-try:  # before the modules that draw; envs knows nothing of adqn_jax, whose sentence this is
+try:  # before the modules that draw; envs knows nothing of the trainer, whose sentence this is
     import matplotlib as _  # noqa: F401
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -10,16 +10,16 @@ except ModuleNotFoundError as error:
         "pip install -e '.[results]')"
     ) from error
 
-from envs.carflag import CarFlag
-from envs.cleaner import Cleaner
-from envs.four_rooms import MemoryFourRooms
-from envs.heavenhell import HeavenHell
-from envs.pictures.carflag import CarFlagPicture
-from envs.pictures.cleaner import CleanerPicture
-from envs.pictures.four_rooms import FourRoomsPicture
-from envs.pictures.heavenhell import HeavenHellPicture
-from envs.pictures.picture import FullyObservedPicture, Picture
-from envs.wrappers import FullyObserved
+from ..carflag import CarFlag
+from ..cleaner import Cleaner
+from ..four_rooms import MemoryFourRooms
+from ..heavenhell import HeavenHell
+from ..wrappers import FullyObserved
+from .carflag import CarFlagPicture
+from .cleaner import CleanerPicture
+from .four_rooms import FourRoomsPicture
+from .heavenhell import HeavenHellPicture
+from .picture import FullyObservedPicture, Picture
 
 #: By the environment's class.
 PICTURES: dict[type, Any] = {

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from envs.carflag import CarFlag
-from envs.pictures.shapes import AGENT, BAD, GOOD, HINT, INK, UNKNOWN, WALL, car, flag, frame
+from ..carflag import CarFlag
+from .shapes import AGENT, BAD, GOOD, HINT, INK, UNKNOWN, WALL, car, flag, frame
 
 
 class CarFlagPicture:

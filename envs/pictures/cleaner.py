@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
-from envs.cleaner import Cleaner
-from envs.pictures.shapes import AGENT, DIRT, FLOOR, SECOND_AGENT, WALL, frame, label, tiles
+from ..cleaner import Cleaner
+from .shapes import AGENT, DIRT, FLOOR, SECOND_AGENT, WALL, frame, label, tiles
 
 
 class CleanerPicture:

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from envs.four_rooms import MemoryFourRooms
-from envs.pictures.shapes import BAD, FLOOR, GOOD, UNKNOWN, WALL, arrow, thing, tiles
+from ..four_rooms import MemoryFourRooms
+from .shapes import BAD, FLOOR, GOOD, UNKNOWN, WALL, arrow, thing, tiles
 
 #: Steps forward, by heading: north, south, west, east.
 _AHEAD = ((-1, 0), (1, 0), (0, -1), (0, 1))

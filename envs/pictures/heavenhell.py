@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Circle, Rectangle
 
-from envs.heavenhell import HeavenHell
-from envs.pictures.shapes import AGENT, BAD, FLOOR, GOOD, HINT, INK, UNKNOWN, frame, label
+from ..heavenhell import HeavenHell
+from .shapes import AGENT, BAD, FLOOR, GOOD, HINT, INK, UNKNOWN, frame, label
 
 
 class HeavenHellPicture:

@@ -137,7 +137,7 @@ def _is_ours(error: ValueError) -> bool:
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     package = frame.f_globals["__name__"].partition(".")[0]
     file = pathlib.Path(frame.f_code.co_filename)
-    return package in ("adqn_jax", "envs") or _EXPERIMENTS in file.parents
+    return package == "adqn_jax" or _EXPERIMENTS in file.parents
 
 
 def _use_every_core() -> None:

@@ -6,13 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 
-import envs
-from adqn_jax import Config, SeedRunner, make_trainer
+from adqn_jax import Config, SeedRunner, envs, make_trainer
+from adqn_jax.envs.pomdp import POMDP, heavenhell
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
 from adqn_jax.tabular import Comparison, belief_graph, make_comparison, optimal_values
 from adqn_jax.value import ValueNetworks
-from envs.pomdp import POMDP, heavenhell
 from support.players import Player
 
 

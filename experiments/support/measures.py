@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from adqn_jax import episode
+from adqn_jax.envs.secrets import Secret
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
 from adqn_jax.types import Array, Params
-from envs.secrets import Secret
 from support.players import Player
 
 _RIDGE = 1.0  # weight of the probe's squared norm, in units of one step's squared error

@@ -10,8 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-import envs
-from adqn_jax import Config, families
+from adqn_jax import Config, envs, families
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from support import cli, presets

@@ -7,8 +7,7 @@ from typing import Any
 
 from gymnax.environments.spaces import Discrete
 
-import envs
-from adqn_jax import Policy, load_policy, spaces
+from adqn_jax import Policy, envs, load_policy, spaces
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from adqn_jax import Policy
+from adqn_jax.envs.pictures import Picture, picture_of
+from adqn_jax.envs.pictures.shapes import AGENT, HINT, INK
 from adqn_jax.episode import Recording, record
-from envs.pictures import Picture, picture_of
-from envs.pictures.shapes import AGENT, HINT, INK
 
 _COLOURS = (AGENT, "#2a9d8f", "#8c6d31")  # of values, in the order in which they are named
 _CAPTION = 0.45  # inches, for what is written above and below a drawing

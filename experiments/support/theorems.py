@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from adqn_jax.envs.pomdp import LISTEN, OPEN_RIGHT, POMDP, heavenhell, random_pomdp, tiger
 from adqn_jax.tabular import (
     Histories,
     Learned,
@@ -25,7 +26,6 @@ from adqn_jax.tabular import (
     supported,
 )
 from adqn_jax.tabular.q_learning import QUpdate
-from envs.pomdp import LISTEN, OPEN_RIGHT, POMDP, heavenhell, random_pomdp, tiger
 
 #: The models that the identities are checked on: this many random ones, to this horizon.
 _MODELS, _HORIZON = 10, 4

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 import adqn_jax
-import envs
+from adqn_jax import envs
 
 
 def trained(config: adqn_jax.Config, env: Any, env_params: Any) -> Any:

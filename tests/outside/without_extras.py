@@ -4,7 +4,7 @@ A script of its own for tests/test_wheel.py, which runs it in an environment wit
 It prints what it found as JSON: what each module said when it was imported, "" if nothing.
 
 JAX itself imports scipy, and gymnax matplotlib and PIL. So these are missing only for what adqn_jax
-and envs import; tyro and tqdm are missing for everybody.
+imports; tyro and tqdm are missing for everybody.
 """
 
 import builtins
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import Any
 
 CORE = (
-    *("adqn_jax", "adqn_jax.runs", "adqn_jax.tabular", "envs", "envs.secrets"),
+    *("adqn_jax", "adqn_jax.runs", "adqn_jax.tabular", "adqn_jax.envs", "adqn_jax.envs.secrets"),
     *("adqn_jax.results.experiment", "adqn_jax.results.metrics", "adqn_jax.results.load"),
 )
 ESTIMATES = [f"adqn_jax.results.{name}" for name in ("estimates", "tables", "ranking", "figures")]
-DRAWN = ["adqn_jax.results.figures", "envs.pictures", "envs.pictures.carflag"]
+DRAWN = ["adqn_jax.results.figures", "adqn_jax.envs.pictures", "adqn_jax.envs.pictures.carflag"]
 
 missing = {"scipy", "matplotlib", "PIL", "tyro", "tqdm"}
 FOR_EVERYBODY = {"tyro", "tqdm"}
@@ -31,7 +31,7 @@ def take_away() -> None:
     really_import, really_find = builtins.__import__, importlib.util.find_spec
 
     def import_(name: str, globals_: Any = None, *rest: Any) -> Any:
-        ours = (globals_ or {}).get("__name__", "").startswith(("adqn_jax", "envs"))
+        ours = (globals_ or {}).get("__name__", "").startswith("adqn_jax")
         top = name.partition(".")[0]
         if top in (missing if ours else missing & FOR_EVERYBODY):
             raise ModuleNotFoundError(f"No module named {top!r}", name=top)  # as Python names it
@@ -57,8 +57,7 @@ def said(modules: Sequence[str]) -> dict[str, str]:
 
 def said_to_train() -> str:
     """Try to train; return what refuses it."""
-    import envs
-    from adqn_jax import Config, runs
+    from adqn_jax import Config, envs, runs
     from adqn_jax.results.experiment import Experiment
 
     env, params = envs.make("carflag")

@@ -10,9 +10,8 @@ import pytest
 from gymnax.environments import spaces
 from gymnax.environments.environment import EnvParams
 
-import envs
 import probes
-from adqn_jax import contract, make_trainer
+from adqn_jax import contract, envs, make_trainer
 from adqn_jax.runs.failures import why_failed
 from settings import small
 

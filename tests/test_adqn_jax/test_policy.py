@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from gymnax.environments import spaces as gymnax_spaces
 
-import envs
 from adqn_jax import (
     Config,
     NetworkConfig,
     Policy,
+    envs,
     load_policy,
     make_policy,
     make_trainer,

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
 import probes
-from adqn_jax import SeedRunner, TrainState, make_train, make_trainer, seed_keys
+from adqn_jax import SeedRunner, TrainState, envs, make_train, make_trainer, seed_keys
 from adqn_jax.types import FINAL, TERMINATED, TRUNCATED
 from settings import drawn_rows, small
 

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-import envs
-from envs import read_pomdp
-from envs.pomdp import tiger
+from adqn_jax import envs
+from adqn_jax.envs import read_pomdp
+from adqn_jax.envs.pomdp import tiger
 from models import PREAMBLE, REST, TIGER
 
 CASES = pathlib.Path(__file__).parents[1] / "cases"

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs import read_pomdp
-from envs.pomdp import POMDP
+from adqn_jax.envs import read_pomdp
+from adqn_jax.envs.pomdp import POMDP
 from models import PREAMBLE
 from refusals import attempt
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs import Cleaner, draw_maze, random_maze
-from envs.cleaner import MAZE
+from adqn_jax.envs import Cleaner, draw_maze, random_maze
+from adqn_jax.envs.cleaner import MAZE
 
 
 def test_optimum_is_every_tile() -> None:

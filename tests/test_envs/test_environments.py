@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from gymnax.environments import spaces
 
-import envs
-from envs.heavenhell import EAST, NORTH, SOUTH, WEST
+from adqn_jax import envs
+from adqn_jax.envs.heavenhell import EAST, NORTH, SOUTH, WEST
 
 NAMES = (
     "carflag",

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from envs.finite import FinitePOMDP, FinitePOMDPState
-from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
+from adqn_jax import envs
+from adqn_jax.envs.finite import FinitePOMDP, FinitePOMDPState
+from adqn_jax.envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 from models import PREAMBLE, REST
 
 

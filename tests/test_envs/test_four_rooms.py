@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs import MemoryFourRooms
-from envs.views import visible
+from adqn_jax.envs import MemoryFourRooms
+from adqn_jax.envs.views import visible
 
 SAMPLES = 20_000
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from envs.carflag import CarFlagState
-from envs.cleaner import CleanerState
-from envs.four_rooms import FourRoomsState
-from envs.heavenhell import HeavenHellState
+from adqn_jax import envs
+from adqn_jax.envs.carflag import CarFlagState
+from adqn_jax.envs.cleaner import CleanerState
+from adqn_jax.envs.four_rooms import FourRoomsState
+from adqn_jax.envs.heavenhell import HeavenHellState
 
 
 def carflag_state(state: np.ndarray, env: Any) -> CarFlagState:

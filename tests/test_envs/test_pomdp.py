@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HeavenHell
-from envs.heavenhell import HeavenHellState
-from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
+from adqn_jax.envs import HeavenHell
+from adqn_jax.envs.heavenhell import HeavenHellState
+from adqn_jax.envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 
 EVEN = np.full((2, 1, 2), 0.5)
 GOOD: dict[str, Any] = {

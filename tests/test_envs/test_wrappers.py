@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-import envs
+from adqn_jax import envs
 
 NAMES = ("carflag", "heavenhell-2", "cleaner", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import diagnose
-import envs
-from envs.secrets import secret_of
+from adqn_jax import envs
+from adqn_jax.envs.secrets import secret_of
 from policies import save
 from runs import call
 from support.measures import Episodes, measure, probe, values_by_step

@@ -9,8 +9,8 @@ import time
 import matplotlib.image
 import pytest
 
-import envs
 import figure1
+from adqn_jax import envs
 from adqn_jax.value.plan import plan_of
 from runs import call, script
 from support import paper, presets

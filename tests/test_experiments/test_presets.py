@@ -4,8 +4,7 @@ import dataclasses
 
 import pytest
 
-import envs
-from adqn_jax import ALGORITHMS, Config
+from adqn_jax import ALGORITHMS, Config, envs
 from adqn_jax.value.plan import plan_of
 from support import paper, presets
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import envs
 import render
-from adqn_jax import load_policy
+from adqn_jax import envs, load_policy
+from adqn_jax.envs.pictures import picture_of
 from adqn_jax.episode import record
 from adqn_jax.types import Inputs
-from envs.pictures import picture_of
 from policies import save, untrained
 from runs import call, script
 from support.scene import Scene, film, make_scene, strip

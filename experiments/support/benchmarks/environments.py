@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-import envs
+from adqn_jax import envs
 from support.benchmarks.timing import best_seconds
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import envs
-from adqn_jax import Config, SeedRunner, make_trainer
+from adqn_jax import Config, SeedRunner, envs, make_trainer
 from adqn_jax.types import PyTree
 from support.benchmarks.flops import count_flops
 from support.benchmarks.steps import one_update, sample_rows

@@ -14,8 +14,7 @@ import numpy as np
 import optax
 from jax.extend import core
 
-import envs
-from adqn_jax import Config, make_trainer
+from adqn_jax import Config, envs, make_trainer
 from adqn_jax.types import TrainState
 from support.benchmarks.steps import sample_rows
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import jax
 
-import envs
-from adqn_jax import Config, SeedRunner, make_trainer
+from adqn_jax import Config, SeedRunner, envs, make_trainer
 from support import cli
 
 #: Their names of environments.

@@ -6,8 +6,7 @@ import math
 
 import jax
 
-import envs
-from adqn_jax import Config, make_trainer
+from adqn_jax import Config, envs, make_trainer
 from adqn_jax.replay.buffer import min_capacity
 from support.benchmarks.steps import one_update, sample_rows
 from support.benchmarks.timing import Runs, best_seconds

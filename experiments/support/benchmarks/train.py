@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-import envs
-from adqn_jax import Config, SeedRunner, Trainer, TrainState, make_trainer
+from adqn_jax import Config, SeedRunner, Trainer, TrainState, envs, make_trainer
 from adqn_jax.plan import Plan
 from adqn_jax.value import ValueState
 from support.benchmarks.flops import count_flops

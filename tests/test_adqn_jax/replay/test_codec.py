@@ -7,10 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-import envs
-from adqn_jax import make_trainer
-from envs.cleaner import Cleaner
-from envs.heavenhell import HeavenHell
+from adqn_jax import envs, make_trainer
+from adqn_jax.envs.cleaner import Cleaner
+from adqn_jax.envs.heavenhell import HeavenHell
 from settings import small
 
 BUDGET = {

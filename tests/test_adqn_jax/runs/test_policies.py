@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from adqn_jax import Policy, SeedRunner, TrainState, load_policy, make_trainer, runs
+from adqn_jax import Policy, SeedRunner, TrainState, envs, load_policy, make_trainer, runs
 from adqn_jax.results.experiment import Experiment
 from adqn_jax.results.metrics import read
 from adqn_jax.runs.checkpoint import Checkpoints

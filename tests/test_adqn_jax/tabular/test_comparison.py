@@ -9,15 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
 import exactness
-from adqn_jax import make_policy, make_trainer, save_policy
+from adqn_jax import envs, make_policy, make_trainer, save_policy
+from adqn_jax.envs.pomdp import heavenhell
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
 from adqn_jax.tabular import belief_graph, make_comparison, optimal_values
 from adqn_jax.types import Inputs
 from adqn_jax.value.networks import Actor, Values, epsilon_greedy
-from envs.pomdp import heavenhell
 from models import TIGER
 from policies import save
 from runs import call

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from adqn_jax.envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 from adqn_jax.tabular import belief_graph, history_tree
-from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 
 
 def with_ends(seed: int) -> POMDP:

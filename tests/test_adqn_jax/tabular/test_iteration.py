@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from adqn_jax.envs.pomdp import LISTEN, POMDP, heavenhell, random_pomdp, tiger
 from adqn_jax.tabular import (
     Histories,
     action_value_iteration,
@@ -18,7 +19,6 @@ from adqn_jax.tabular import (
     policy_iteration,
     supported,
 )
-from envs.pomdp import LISTEN, POMDP, heavenhell, random_pomdp, tiger
 
 
 def brute_force(model: POMDP, tree: Histories) -> np.ndarray:

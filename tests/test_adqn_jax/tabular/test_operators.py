@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from adqn_jax.envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 from adqn_jax.tabular import (
     Histories,
     belief_graph,
@@ -16,7 +17,6 @@ from adqn_jax.tabular import (
     history_tree,
     supported,
 )
-from envs.pomdp import POMDP, heavenhell, random_pomdp, tiger
 
 CASES = [
     pytest.param(model, build(model), id=f"{model.name}-{model.discount}")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adqn_jax.envs.pomdp import POMDP, random_pomdp, tiger
 from adqn_jax.tabular import (
     Learned,
     belief_graph,
@@ -16,7 +17,6 @@ from adqn_jax.tabular import (
     optimal_values,
     q_learning,
 )
-from envs.pomdp import POMDP, random_pomdp, tiger
 
 MODEL = random_pomdp(0)
 TREE = history_tree(MODEL, 2)

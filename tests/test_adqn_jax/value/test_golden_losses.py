@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from adqn_jax import ALGORITHMS, Algorithm, Config, Hyperparameters, LossConfig, NetworkConfig
+from adqn_jax import ALGORITHMS, Algorithm, Config, Hyperparameters, LossConfig, NetworkConfig, envs
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs, Params, Rows
 from adqn_jax.value import ValueNetworks, make_networks

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
+from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, envs, make_trainer
 from adqn_jax.types import Inputs, Rows
 from adqn_jax.value.distributions import Scalar
 from adqn_jax.value.learner import loss_fn, slot_weights

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import envs
-from adqn_jax import Config
+from adqn_jax import Config, envs
 from adqn_jax.plan import Plan
 from adqn_jax.value import plan as plans
 from adqn_jax.value.plan import RATIO_TOLERANCE

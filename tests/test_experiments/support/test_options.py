@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import envs
-from adqn_jax import Config, families
+from adqn_jax import Config, envs, families
 from adqn_jax.runs import sinks
 from drawn import part
 from refusals import attempt
