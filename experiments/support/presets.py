@@ -12,7 +12,6 @@ from typing import Any
 
 from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig, families
 
-
 _PAPER = Config(loss=LossConfig(average="episode"))
 
 _FAST = Config(
