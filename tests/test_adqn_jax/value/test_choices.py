@@ -1,0 +1,313 @@
+"""Choices of value-based learning: what each does to a loss, and that they go together."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import probes
+from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
+from adqn_jax.value import losses
+from adqn_jax.value.distributions import Quantiles, Scalar
+from adqn_jax.value.learner import loss_fn
+from adqn_jax.value.networks import Values
+from adqn_jax.value.regression import Regression
+from settings import drawn_rows, small
+from test_adqn_jax.value.test_learner import ACTIONS, make_rows, make_values
+
+ENV = probes.Memory()
+HYPER = Hyperparameters(discount=0.9)
+RAINBOW: dict[str, dict[str, Any]] = {
+    "double": {"select": "online"},
+    "dueling": {"head": "dueling-mean"},
+    "distributional": {"values": "categorical", "value_least": -1.0, "value_most": 1.0},
+    "prioritised": {"replay": "prioritised"},
+    "n-step": {"returns": "n-step", "n_step": 2},
+}
+SUBSETS = [set(s) for n in range(6) for s in itertools.combinations(RAINBOW, n)]
+OTHERS: list[dict[str, Any]] = [
+    {"values": values, "return_lambda": 0.5, "head": head, "history": history}
+    for values, head, history in (
+        ("quantile", "dueling-max", "lstm"),
+        ("implicit-quantile", "plain", "none"),
+        ("particles", "dueling-mean", "gru"),
+    )
+] + [
+    {"bootstrap": "trust-region", "values": "implicit-quantile", "head": "dueling-max"},
+    {"bootstrap": "trust-region", "replay": "prioritised", "history": "none"},
+    {"target": "none", "replay": "none", "replay_ratio": 1.0},
+    {"target": "none", "replay": "none", "replay_ratio": 1.0, "history": "none"},
+    {"target": "none", "replay": "prioritised", "values": "quantile", "select": "online"},
+    {"replay": "none", "replay_ratio": 1.0, "steps_per_iteration": 3, "values": "particles"},
+]
+
+
+def trained(algorithm: str, iterations: int = 3, **changes: Any) -> tuple[Any, Any, Any]:
+    """Train for a few iterations; return the trainer, the first state and the last."""
+    trainer = make_trainer(small(algorithm, **changes), ENV, ENV.default_params)
+
+    def run(key: jax.Array) -> Any:
+        first = trainer.init(key)
+        return first, trainer.iterate(first, trainer.config.hyper, iterations)
+
+    return trainer, *jax.jit(run)(jax.random.key(0))
+
+
+def assert_learns(algorithm: str, changes: dict[str, Any]) -> None:
+    """Every network moves, and stays finite."""
+    trainer, first, state = trained(algorithm, **changes)
+    assert all(np.isfinite(x) for x in state.diagnostics.values())
+    assert set(state.diagnostics) == set(trainer.agent.diagnostics)
+    before, after = jax.device_get((first.agent.params, state.agent.params))
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after)
+    assert all(max(jax.tree.leaves(moved[name])) > 0.0 for name in moved)
+
+
+@pytest.mark.parametrize("flags", SUBSETS, ids=lambda flags: "+".join(sorted(flags)) or "none")
+def test_any_part_of_rainbow(flags: set[str]) -> None:
+    """All 32 combinations of its five flags take steps; without memory, to compile soon."""
+    changes = {name: value for flag in flags for name, value in RAINBOW[flag].items()}
+    assert_learns("dqn", {"history": "none", **changes})
+
+
+def test_all_of_rainbow_with_every_algorithm() -> None:
+    """Whatever U sees, and whatever Q regresses on."""
+    changes = {name: value for of in RAINBOW.values() for name, value in of.items()}
+    for algorithm in ALGORITHMS:
+        assert_learns(algorithm, changes)
+
+
+@pytest.mark.parametrize("changes", OTHERS, ids=str)
+def test_other_combinations(changes: dict[str, Any]) -> None:
+    """Those that Rainbow does not have."""
+    assert_learns("adqn", changes)
+
+
+def regression(algorithm: str = "adqn", **choices: Any) -> Regression:
+    """Say what the models of an algorithm regress on."""
+    return Regression(ALGORITHMS[algorithm], LossConfig(**choices), HYPER, Scalar())
+
+
+def test_double_selection() -> None:
+    """The online Q chooses, the target U, or Q, says what that is worth."""
+    rows, online, target = make_rows("." * 9), make_values(0), make_values(1)
+    q, u = make_values(2), make_values(3)
+    for algorithm, bootstraps in (("adqn", u), ("dqn", target)):
+        has_u = algorithm == "adqn"
+        losses_ = regression(algorithm, select="online").losses(
+            rows, Values(online, q if has_u else None), Values(target, u if has_u else None), None
+        )
+        chosen = np.asarray(online).argmax(-1)[1:, :, None]
+        value = np.take_along_axis(np.asarray(bootstraps)[1:], chosen, -1)[..., 0]
+        returns = np.asarray(rows.reward)[:-1] + 0.9 * value
+        taken = np.take_along_axis(np.asarray(online)[:-1], rows.action[:-1, :, None], -1)[..., 0]
+        np.testing.assert_allclose(losses_["q"], (returns - taken) ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("off", "error", "counts"),
+    [
+        (2.0, -1.0, True),  # too high, and drawn back
+        (2.0, 1.0, False),  # too high, and drawn further
+        (-2.0, 1.0, True),
+        (-2.0, -1.0, False),
+        (1.0, 1.0, True),  # on the border nothing is dropped
+        (-1.0, -1.0, True),
+        (0.5, 1.0, True),
+        (0.5, -1.0, True),
+    ],
+)
+def test_trust_region(off: float, error: float, counts: bool) -> None:
+    """Far off, only errors that lead back count; the border belongs to the region."""
+    before = jnp.float32(3.0)
+    value = before + off
+    kept = losses.in_trust_region(value, before, value + error, jnp.float32(1.0))
+    assert bool(kept) == counts
+
+
+def test_trust_region_in_a_loss() -> None:
+    """The online values bootstrap, Q's choose; dropped transitions add nothing."""
+    rows, online, target = make_rows("." * 9), make_values(0), make_values(1)
+    u, u_target = make_values(2), make_values(3)
+    hyper = HYPER.replace(trust_alpha=0.5)
+    of = Regression(ALGORITHMS["adqn"], LossConfig(bootstrap="trust-region"), hyper, Scalar())
+    got = of.losses(rows, Values(online, u), Values(target, u_target), None)
+    chosen = np.asarray(online).argmax(-1)[1:, :, None]
+    returns = np.asarray(rows.reward)[:-1]
+    returns = returns + 0.9 * np.take_along_axis(np.asarray(u)[1:], chosen, -1)[..., 0]
+    for name, values, before in (("q", online, target), ("u", u, u_target)):
+        taken, old = (
+            np.take_along_axis(np.asarray(x)[:-1], rows.action[:-1, :, None], -1)[..., 0]
+            for x in (values, before)
+        )
+        far = np.abs(taken - old) > 0.5 * taken.std()
+        dropped = far & (np.sign(taken - old) != np.sign(taken - returns))
+        assert 0 < dropped.sum() < far.sum() < far.size
+        expected = np.where(dropped, 0.0, (returns - taken) ** 2)
+        np.testing.assert_allclose(got[name], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "adqn-vr"])
+def test_padding_changes_nothing(algorithm: str) -> None:
+    """Episodes one to a row, padded and masked, as in DRQN, have our rows' loss and gradient.
+
+    Rows hold episode after episode; here the same episodes stand one by one, and what fills up
+    their rows is masked. The lecture's loss is the sum of squares over the number of transitions.
+    """
+    trainer = make_trainer(small(algorithm, row_length=18), ENV, ENV.default_params)
+    length = int(ENV.default_params.max_steps_in_episode)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    rows = drawn_rows(trainer, state, jax.random.key(1))
+    assert rows.inputs.start.shape[0] == 19
+    starts = np.argwhere(np.asarray(rows.inputs.start)[:-length])
+
+    def padded(leaf: jax.Array) -> jax.Array:
+        episodes = [leaf[t : t + length, b] for t, b in starts]
+        stacked = jnp.stack(episodes, 1)
+        return jnp.concatenate([stacked, stacked], 0)  # anything will do: it is masked
+
+    theirs = jax.tree.map(padded, rows)
+    real = jnp.arange(2 * length)[:, None] < length
+    theirs = dataclasses.replace(theirs, valid=theirs.valid & real)
+    ours = dataclasses.replace(rows, valid=rows.valid & _within(rows, starts, length))
+
+    networks, agent = trainer.agent.networks, state.agent
+    other = jax.tree.map(lambda x: 0.5 * x, agent.params)
+
+    def loss(params: Any, rows: Any) -> jax.Array:
+        of = [networks.unroll(p, rows.inputs) for p in (params, other)]
+        by_model = loss_fn(ALGORITHMS[algorithm], LossConfig(), HYPER, rows, *of)
+        return sum(by_model.values(), jnp.float32(0.0))
+
+    one, two = (jax.jit(jax.value_and_grad(loss))(agent.params, x) for x in (ours, theirs))
+    np.testing.assert_allclose(one[0], two[0], rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), one[1], two[1])
+
+
+def _within(rows: Any, starts: np.ndarray, length: int) -> jax.Array:
+    """Mark the slots of the episodes that begin at `starts`."""
+    marked = np.zeros(rows.valid.shape, bool)
+    for t, b in starts:
+        marked[t : t + length, b] = True
+    return jnp.asarray(marked)
+
+
+@pytest.mark.parametrize("history", ["gru", "lstm", "none"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_no_replay_trains_on_what_was_just_made(history: Any, steps: int) -> None:
+    """The transitions of the last steps and no others, each with its whole history.
+
+    With parameters that do not move, what a row says of the newest slots is what the actor saw.
+    """
+    trainer, _, state = trained(
+        "dqn", 7, replay="none", replay_ratio=1.0, steps_per_iteration=steps, history=history,
+        learning_rate=1e-12, target="none",
+    )  # fmt: skip
+    agent, plan = trainer.agent, trainer.plan
+    assert plan.updates_per_iteration == 1
+    who = agent.behaviour(state.agent, trainer.config.hyper, jnp.float32(0))
+    after, rollout = trainer._collect(state, who, jax.random.key(5), steps)
+    ring = agent.buffer.extend(state.agent.buffer, rollout.slots)
+    rows = agent._batch(ring, None, rollout, jnp.float32(0), jax.random.key(0)).rows
+
+    valid = np.asarray(rows.valid)
+    streams = range(plan.num_envs)
+    assert (valid.sum(0) == np.asarray(rollout.slots.end != 3).sum(0)).all()
+    place = [np.flatnonzero(valid[:, e]) for e in streams]
+    for e in streams:
+        np.testing.assert_array_equal(np.diff(place[e]), 1)
+        np.testing.assert_array_equal(rows.action[place[e], e], rollout.slots.action[:, e])
+        np.testing.assert_array_equal(rows.reward[place[e], e], rollout.slots.reward[:, e])
+    # The slot behind is the one that is acted in next.
+    behind = np.array([p[-1] + 1 for p in place])
+    seen = jax.tree.map(lambda x: x[behind, jnp.arange(plan.num_envs)], rows.inputs)
+    jax.tree.map(np.testing.assert_array_equal, seen, trainer.interaction.inputs(after.streams))
+    values = agent.networks.unroll(state.agent.params, rows.inputs).q
+    slot = trainer.interaction.inputs(after.streams)
+    acted = agent.networks.act(
+        agent.policy(state.agent), after.streams.carry.memory, slot, jax.random.key(0)
+    )[2]
+    got = values[behind, jnp.arange(plan.num_envs)]
+    np.testing.assert_allclose(got, acted, atol=1e-5)
+
+
+def test_what_has_no_memory_needs_no_episodes() -> None:
+    """Rows of one transition begin in any slot, and not only at episodes' starts."""
+    for history, anywhere in (("none", True), ("gru", False)):
+        trainer, _, state = trained(
+            "dqn", history=history, row_length=1, batch_rows=64, replay_ratio=64.0
+        )
+        rows = drawn_rows(trainer, state, jax.random.key(0))
+        assert (not rows.inputs.start[0].all()) == anywhere
+
+
+def test_without_targets_the_networks_bootstrap_themselves() -> None:
+    """The loss is that of a target network that always equals the online one, and is a constant."""
+    trainer, _, state = trained("adqn", target="none")
+    assert state.agent.target_params == {}
+    rows = drawn_rows(trainer, state, jax.random.key(0))
+    update = jax.jit(trainer.agent.learner.update)
+    own, hyper, params = state.agent, trainer.config.hyper, state.agent.params
+    key = jax.random.key(0)
+    ours = update(hyper, params, {}, own.opt_state, rows, key)
+    theirs = update(hyper, params, params, own.opt_state, rows, key)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"replay": "none"}, "with replay none, replay_ratio must be 1, got 16"),
+        (
+            {"replay": "none", "replay_ratio": 1.0, "average": "episode"},
+            "with replay none, average must be transition",
+        ),
+        ({"target": "none", "eval_params": "target"}, "eval_params must be online"),
+        ({"target": "none", "bootstrap": "trust-region"}, "target must be periodic or polyak"),
+        ({"values": "categorical"}, "value_least must be below value_most"),
+    ],
+)
+def test_contradictions(changes: dict[str, Any], sentence: str) -> None:
+    """One sentence says what would do."""
+    with pytest.raises(ValueError, match=sentence):
+        make_trainer(small("adqn", **changes), ENV, ENV.default_params)
+
+
+def test_values_say_what_is_regressed_on() -> None:
+    """With a U, a distribution regresses on a distribution: U's atoms are Q's samples."""
+    of = dataclasses.replace(regression("adqn-vr"), distribution=Quantiles(4))
+    rows = make_rows("." * 9)
+    shape = (*rows.action.shape, ACTIONS, 4)
+    draw = [jax.random.normal(jax.random.key(i), shape) for i in range(4)]
+    got = of.losses(rows, Values(draw[0], draw[1]), Values(draw[2], draw[3]), jax.random.key(0))
+    slot, row = 3, 1
+    expected = np.mean(
+        [
+            losses.quantile_huber(
+                draw[0][slot, row, a], jnp.array([0.125, 0.375, 0.625, 0.875]),
+                draw[3][slot, row, a], 1.0,
+            )
+            for a in range(ACTIONS)
+        ]
+    )  # fmt: skip
+    np.testing.assert_allclose(got["q"][slot, row], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
+def test_lambda_returns_of_distributions(lam: float) -> None:
+    """Drawn lengths have, on average, the mean of the scalar lambda-return."""
+    rows = make_rows("...T...L.")
+    values = jax.random.normal(jax.random.key(0), (*rows.action.shape, ACTIONS, 4))
+    hyper = HYPER.replace(return_lambda=lam)
+    q = values.mean(-1)
+    by_atoms = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Quantiles(4))
+    scalar = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Scalar())
+    draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, Values(values, None), q, key).mean))
+    drawn = draw(jax.random.split(jax.random.key(1), 4000))
+    exact = scalar.returns(rows, Values(q, None), q, None).atoms
+    error = 4.5 * np.asarray(drawn).std(0) / np.sqrt(4000) + 1e-5
+    assert (np.abs(drawn.mean(0) - exact) < error).all()
