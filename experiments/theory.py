@@ -1,7 +1,8 @@
 """Check the theory of asymmetric DQN by numbers, and draw how its algorithms converge.
 
-Prints a table (statement, what was checked, error) and writes table.csv, convergence.png and, of
-a small trained Heaven-Hell, training.png and training.csv. docs/theory.md explains.
+Prints a table (statement, what was checked, error) and writes table.csv, convergence.png,
+overestimation.png and, of a small trained Heaven-Hell, training.png and training.csv.
+docs/theory.md explains.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from adqn_jax.tabular import (
     policy_iteration,
     supported,
 )
-from support import exact, presets, theorems
+from support import beliefs, exact, overestimation, presets, theorems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     aql, curves = theorems.learn(args.episodes, args.seeds)
+    estimates, estimators = overestimation.estimators()
+    doubles, learners = overestimation.learn()
     checks = [
         *theorems.beliefs(),
         *theorems.operators(),
@@ -70,8 +73,12 @@ def main() -> None:
         *aql,
         *theorems.known_optima(),
         *theorems.states_mislead(),
+        *beliefs.check(),
+        *estimates,
+        *doubles,
     ]
     draw_convergence(curves, args.out / "convergence.png")
+    draw_overestimation(estimators, learners, args.out / "overestimation.png")
     if args.timesteps:
         checks += trained(args)
     write_table(checks, args.out / "table.csv")
@@ -149,6 +156,34 @@ def draw_convergence(curves: dict[str, tuple[Learned, np.ndarray]], path: pathli
         sampled.loglog(learned.episodes, seeds.T, color=lines[0].get_color(), alpha=0.2, lw=0.8)
     sampled.set(xlabel="episodes", ylabel="‖Q - Q*‖", title="random POMDP, horizon 3")
     for axes in (computed, sampled):
+        axes.legend(fontsize="small")
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def draw_overestimation(
+    found: overestimation.Estimators, learners: dict[str, overestimation.Curve], path: pathlib.Path
+) -> None:
+    """Draw both estimators of the best of n values, and Q-learning with one table and with two."""
+    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    estimated, learned = figure.subplots(1, 2)
+    counts = np.arange(1, max(overestimation.COUNTS) + 1)
+    expected = [overestimation.expected_maximum(int(n)) for n in counts]
+    estimated.plot(
+        counts, expected, "-", color="C0", lw=1, label="E max of n N(0,1), by quadrature"
+    )
+    estimated.plot(overestimation.COUNTS, found.single, "o", color="C0", label="single, drawn")
+    estimated.plot(overestimation.COUNTS, found.double, "s", color="C1", label="double, drawn")
+    estimated.set_xticks([1, *overestimation.COUNTS])
+    estimated.set(xlabel="n", ylabel="mean estimate", title="the best of n values, all worth 0")
+    for name, curve in learners.items():
+        (line,) = learned.plot(curve.episodes, curve.mean, label=name)
+        band = curve.mean - 2.0 * curve.error, curve.mean + 2.0 * curve.error
+        learned.fill_between(curve.episodes, *band, color=line.get_color(), alpha=0.2, lw=0)
+    title = f"roulette, {overestimation.BETS} bets, all worth 0"
+    learned.set(xlabel="episodes", ylabel="mean Q(h_0, a)", title=title)
+    for axes in (estimated, learned):
+        axes.axhline(0.0, color="k", ls=":", lw=1)
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

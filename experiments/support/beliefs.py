@@ -6,8 +6,8 @@ where no history is.
 
 import numpy as np
 
+from adqn_jax.envs.pomdp import POMDP, tiger
 from adqn_jax.tabular import Histories, belief_graph, bellman_q
-from envs.pomdp import POMDP, tiger
 from support.theorems import Check
 
 #: Actions left at the first history, and what rounding may do to values of up to 100.

@@ -8,9 +8,9 @@ import dataclasses
 import numpy as np
 from scipy import integrate, stats
 
+from adqn_jax.envs.pomdp import POMDP
 from adqn_jax.tabular import history_tree, q_learning
 from adqn_jax.tabular.q_learning import Bootstrap
-from envs.pomdp import POMDP
 from support.theorems import Check
 
 #: What the table calls all of this.

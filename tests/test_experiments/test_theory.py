@@ -26,7 +26,11 @@ def test_everything_holds(tmp_path: pathlib.Path) -> None:
     assert all(float(row["error"]) <= float(row["bound"]) for row in bounded)
     names = {row["statement"].split(" (")[0] for row in rows}
     assert {"Lemmas 3.1-3.3", "Lemma 4.2", "API", "AAVI", "AQL", "trained network"} <= names
-    for picture in ("convergence.png", "training.png"):
+    assert {"Q*(h,a)=Q*(b,a)", "overestimation"} <= names
+    for row in rows:
+        assert row["statement"] in done.out
+        assert row["checked"] in done.out
+    for picture in ("convergence.png", "overestimation.png", "training.png"):
         assert matplotlib.image.imread(tmp_path / "out" / picture).std() > 0
     with (tmp_path / "out" / "training.csv").open() as file:
         assert {row["seed"] for row in csv.DictReader(file)} == {"0"}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from adqn_jax.envs.pomdp import LISTEN, OPEN_LEFT, tiger
 from adqn_jax.tabular import belief_graph
-from envs.pomdp import LISTEN, OPEN_LEFT, tiger
 from support import beliefs
 
 
