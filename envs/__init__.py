@@ -14,6 +14,7 @@ from .cassandra import read_pomdp
 from .cleaner import Cleaner
 from .environment import PrivilegedEnvironment
 from .finite import FinitePOMDP
+from .foraging import Foraging
 from .four_rooms import MemoryFourRooms
 from .heavenhell import HeavenHell
 from .mazes import draw_maze, random_maze
@@ -27,6 +28,7 @@ __all__ = [
     "CarFlag",
     "Cleaner",
     "FinitePOMDP",
+    "Foraging",
     "FullyObserved",
     "HeavenHell",
     "MemoryFourRooms",

@@ -15,6 +15,7 @@ from .cassandra import read_pomdp
 from .cleaner import Cleaner
 from .environment import PrivilegedEnvironment
 from .finite import FinitePOMDP
+from .foraging import Foraging
 from .four_rooms import COLOURS, MemoryFourRooms
 from .heavenhell import HeavenHell
 from .mazes import random_maze
@@ -26,6 +27,7 @@ KNOWN = (
     "heavenhell-N (N >= 1; the paper's are 3 and 4)",
     "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
+    "foraging[:ROWSxCOLUMNS:AGENTS:ITEMS[:sight=N][:coop][:levels]]",
     "gymnax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
     "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
@@ -34,6 +36,7 @@ KNOWN = (
 _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
+_FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
@@ -56,6 +59,10 @@ def make(
           `cleaner:ROWSxCOLUMNS:SEED`, in one drawn once and for all;
         * `memory-four-rooms-7x7`, or of another odd size; with `:blue,yellow` or other colours to
           draw from;
+        * `foraging`, one agent and one item on 8x8 cells, or `foraging:ROWSxCOLUMNS:AGENTS:ITEMS`,
+          followed by any of `:sight=N`, how many cells far agents see, `:coop`, items that the
+          weakest agents, up to three, can only load together, and `:levels`, agents and items
+          that differ in strength;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions);
@@ -97,6 +104,8 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _cleaner(*match.groups())
     if match := _FOUR_ROOMS.fullmatch(name):
         return _four_rooms(int(match[1]), match[3])
+    if match := _FORAGING.fullmatch(name):
+        return _foraging(match[5] or "", *match.groups()[:4])
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
     if name.startswith("pomdp:"):
@@ -129,6 +138,18 @@ def _four_rooms(size: int, colours: str | None) -> PrivilegedEnvironment:
     if unknown:
         raise ValueError(f"unknown colours {sorted(unknown)}; known are {', '.join(COLOURS)}")
     return MemoryFourRooms(size, [COLOURS[colour] for colour in colours.split(",")])
+
+
+def _foraging(options: str, *size: str | None) -> PrivilegedEnvironment:
+    chosen: dict[str, Any] = {}
+    for option in options.split(":")[1:]:
+        key, _, number = option.partition("=")
+        if key in chosen or not re.fullmatch(r"sight=\d+|coop|levels", option):
+            raise ValueError(
+                f"foraging's options are sight=N, coop and levels, each once; got {option!r}"
+            )
+        chosen[key] = int(number) if number else True
+    return Foraging(*(int(n) for n in size if n is not None), **chosen)
 
 
 def _gymnax(name: str, observed: str | None) -> PrivilegedEnvironment:

@@ -153,7 +153,8 @@ def test_continuous_actions_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["carflag", "cleaner:5x5", "gymnax:Catch-bsuite", "gymnax:FourRooms-misc"]
+    "name",
+    ["carflag", "cleaner:5x5", "foraging:5x5:2:2", "gymnax:Catch-bsuite", "gymnax:FourRooms-misc"],
 )
 @pytest.mark.parametrize("observe", ["observation", "state"])
 def test_what_can_be_learnt_is_let_through(name: str, observe: Any) -> None:

@@ -27,7 +27,7 @@ from adqn_jax.types import Inputs
 from settings import small
 
 NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
-NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
+NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "foraging", "gymnax:CartPole-v1:0,2")
 KEY = jax.random.key(0)
 U_NAMES = {"adqn-vr": "U(h,s,a)", "adqn-state": "U(s,a)"}
 

@@ -20,6 +20,8 @@ NAMES = (
     "cleaner",
     "cleaner:5x7",
     "memory-four-rooms-5x5:red,blue",
+    "foraging",
+    "foraging:6x5:3:2:sight=1:levels",
     "gymnax:CartPole-v1:0,2",
 )
 

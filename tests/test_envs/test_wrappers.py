@@ -6,7 +6,10 @@ import pytest
 
 from adqn_jax import envs
 
-NAMES = ("carflag", "heavenhell-2", "cleaner", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
+NAMES = (
+    *("carflag", "heavenhell-2", "cleaner", "memory-four-rooms-7x7", "foraging:8x8:2:2:sight=2"),
+    "gymnax:CartPole-v1:0,2",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

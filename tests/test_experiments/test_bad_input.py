@@ -89,6 +89,8 @@ RUN = [
     ("--env memory-four-rooms-7x7:blue", "two or more different colours"),
     ("--env memory-four-rooms-7x7:blue,pink", "unknown colours ['pink']; known are red"),
     ("--env memory-four-rooms-8x8", "odd size from 5 to 15, got 8"),
+    ("--env foraging:0x8:1:1", "foraging needs 3 to 50 rows and columns, got 0x8"),
+    ("--env foraging:8x8:1:1:walls", "options are sight=N, coop and levels, each once"),
     ("--env gymnax:Nothing", "Nothing"),
     ("--env gymnax:CartPole-v1:9", "9"),
     ("--env gymnax:CartPole-v1:x", "x"),

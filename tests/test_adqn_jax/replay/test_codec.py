@@ -18,6 +18,8 @@ BUDGET = {
     "memory-four-rooms-7x7": 64,
     "cleaner": 200,
     "cleaner:13x13": 200,
+    "foraging": 24,
+    "foraging:10x10:3:3:levels": 40,
 }
 
 
