@@ -12,11 +12,13 @@ except ModuleNotFoundError as error:
 
 from ..carflag import CarFlag
 from ..cleaner import Cleaner
+from ..foraging import Foraging
 from ..four_rooms import MemoryFourRooms
 from ..heavenhell import HeavenHell
 from ..wrappers import FullyObserved
 from .carflag import CarFlagPicture
 from .cleaner import CleanerPicture
+from .foraging import ForagingPicture
 from .four_rooms import FourRoomsPicture
 from .heavenhell import HeavenHellPicture
 from .picture import FullyObservedPicture, Picture
@@ -27,6 +29,7 @@ PICTURES: dict[type, Any] = {
     HeavenHell: HeavenHellPicture,
     Cleaner: CleanerPicture,
     MemoryFourRooms: FourRoomsPicture,
+    Foraging: ForagingPicture,
 }
 
 

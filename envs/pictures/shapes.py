@@ -28,14 +28,14 @@ def label(axes: Axes, at: Any, word: str, colour: str) -> None:
     )
 
 
-def tiles(axes: Axes, colours: np.ndarray, left: int = 0) -> None:
-    """Draw a grid of colours, the first row on top, from the column `left` on."""
+def tiles(axes: Axes, colours: np.ndarray, left: int = 0, top: int = 0) -> None:
+    """Draw a grid of colours, the first row on top, from the column `left` and row `top` on."""
     rows, columns = colours.shape
     names, where = np.unique(colours, return_inverse=True)
     image = np.array([to_rgb(name) for name in names])[where.reshape(rows, columns)]
-    edges = np.arange(columns + 1) + left - 0.5, np.arange(rows + 1) - 0.5
+    edges = np.arange(columns + 1) + left - 0.5, np.arange(rows + 1) + top - 0.5
     axes.pcolormesh(*edges, image, edgecolors="#d9d9d9", lw=0.4)
-    frame(axes, (left - 0.5, left + columns - 0.5), (rows - 0.5, -0.5))
+    frame(axes, (left - 0.5, left + columns - 0.5), (top + rows - 0.5, top - 0.5))
     axes.set_aspect("equal")
 
 

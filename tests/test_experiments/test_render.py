@@ -20,7 +20,10 @@ from policies import save, untrained
 from runs import call, script
 from support.scene import Scene, film, make_scene, strip
 
-FIVE = ("carflag", "heavenhell-3", "cleaner", "memory-four-rooms-7x7", "memory-four-rooms-9x9")
+NAMES = (
+    *("carflag", "heavenhell-3", "cleaner", "memory-four-rooms-7x7", "memory-four-rooms-9x9"),
+    *("foraging", "foraging:9x7:3:2:sight=2:coop"),
+)
 U_NAMES = {"dqn": [], "adqn": ["U(h,s,a)"], "adqn-state": ["U(s,a)"]}
 
 
@@ -35,7 +38,7 @@ def frames_of(image: Image.Image) -> int:
     return int(getattr(image, "n_frames", 1))
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_environment_is_drawn(name: str, tmp_path: pathlib.Path) -> None:
     """A frame per observation in the GIF, a picture that differs from step to step in the PNG."""
     env, params = make(name)
