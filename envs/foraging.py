@@ -100,8 +100,8 @@ class Foraging(PrivilegedEnvironment[ForagingState, ForagingParams]):
         self._kind = {"levels": levels, "coop": coop}
         # Of a joint action, agent 0's digit first; and whom each agent lists, itself first.
         self._places = 6 ** np.arange(agents)[::-1].astype(np.int32)
-        every = range(agents)
-        self._listed = np.array([[i, *(j for j in every if j != i)] for i in every])
+        listed = [[i, *(j for j in range(agents) if j != i)] for i in range(agents)]
+        self._listed = np.array(listed, np.int32)
 
     @property
     def settings(self) -> dict[str, Any]:

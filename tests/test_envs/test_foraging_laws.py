@@ -136,6 +136,22 @@ def test_every_reset_is_allowed(name: str) -> None:
         assert jax.vmap(space.contains)(jax.vmap(lambda s, f=look: f(s, params))(state)).all()
 
 
+def test_64_bits_change_nothing() -> None:
+    """Where JAX is told to use them: the same reset and step, of the same types."""
+    env, params = envs.make("foraging:6x6:2:2:levels")
+
+    def play() -> Any:
+        first = env.reset_env(jax.random.key(3), params)
+        return first, env.step_env(jax.random.key(0), first[1], 5, params)
+
+    narrow = play()
+    with jax.enable_x64(True):
+        wide = play()
+    for one, other in zip(*map(jax.tree.leaves, (narrow, wide)), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
 def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ask the book's task for all its steps: successors [S, A], rewards [S, A], the start [S].
 
