@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
-from ..foraging import Foraging  # noqa: TID252
+from ..foraging import Foraging
 from .shapes import AGENT, FLOOR, GOOD, INK, SECOND_AGENT, frame, label, tiles
 
 _AGENTS = (AGENT, SECOND_AGENT, "#3b7dd8", "#c2458f", "#2a9d8f", "#8c6d31")

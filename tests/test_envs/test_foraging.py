@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
-from envs.foraging import EAST, LOAD, NONE, NORTH, SOUTH, WEST, Foraging, ForagingState
+from adqn_jax import envs
+from adqn_jax.envs.foraging import EAST, LOAD, NONE, NORTH, SOUTH, WEST, Foraging, ForagingState
 
 CONFIGURATIONS = (
     "8x8-1p-1f",

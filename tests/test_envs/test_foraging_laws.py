@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import envs
-from envs.foraging import Foraging, ForagingState
+from adqn_jax import envs
+from adqn_jax.envs.foraging import Foraging, ForagingState
 
 Cell = tuple[int, int]
 
