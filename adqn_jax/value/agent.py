@@ -86,7 +86,7 @@ class ValueAgent:
 
         def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
             params, target, opt_state, priorities = carry
-            batch = self._batch(ring, priorities, rollout, self._beta(hyper, timesteps), key)
+            batch = self._batch(ring, priorities, rollout, _beta(hyper, timesteps), key)
             # The same key draws, when it is split, other numbers than when something is folded in.
             update = self.learner.update(
                 hyper, params, target, opt_state, batch.rows, jax.random.fold_in(key, 1),
@@ -136,15 +136,11 @@ class ValueAgent:
             sample = self.buffer.sample(ring, key)
         return _Batch(self.codec.decode(sample.slots), sample.where, sample.weight)
 
-    def _beta(self, hyper: Hyperparameters, timesteps: Array) -> Array:
-        progress = jnp.clip(timesteps / self.plan.total_timesteps, 0.0, 1.0)
-        return hyper.priority_beta + progress * (1.0 - hyper.priority_beta)
-
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
         """Return epsilon, and the exponent of the weights where there are priorities."""
         annealed = {"epsilon": _epsilon(hyper, timesteps)}
         if isinstance(self.buffer, PrioritisedBuffer):
-            annealed["priority_beta"] = self._beta(hyper, timesteps)
+            annealed["priority_beta"] = _beta(hyper, timesteps)
         return annealed
 
     def learned(self, state: ValueState) -> PyTree:
@@ -223,6 +219,11 @@ class _Batch:
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:
     progress = jnp.clip(timesteps / hyper.epsilon_timesteps, 0.0, 1.0)
     return hyper.epsilon_start + progress * (hyper.epsilon_end - hyper.epsilon_start)
+
+
+def _beta(hyper: Hyperparameters, timesteps: Array) -> Array:
+    progress = jnp.clip(timesteps / hyper.priority_timesteps, 0.0, 1.0)
+    return hyper.priority_beta + progress * (1.0 - hyper.priority_beta)
 
 
 def _mix(old: PyTree, new: PyTree, tau: Array | float) -> PyTree:

@@ -46,8 +46,11 @@ class Hyperparameters:
     """Exponent of priorities, in [0, 1]; with 0 all rows are alike. Read when `replay` is
     `prioritised`."""
     priority_beta: Annotated[float, Range(0, 1), ReadWhen("replay", "prioritised")] = 0.4
-    """Exponent of the weights that make up for priorities, in [0, 1]; from this it rises linearly
-    to 1 at the end of training. Read when `replay` is `prioritised`."""
+    """Exponent of the weights that make up for priorities, in [0, 1], when training begins; it
+    rises to 1. Read when `replay` is `prioritised`."""
+    priority_timesteps: Annotated[float, above(0), ReadWhen("replay", "prioritised")] = 2_000_000
+    """Simulated timesteps over which `priority_beta` rises linearly to 1. Read when `replay` is
+    `prioritised`."""
     priority_floor: Annotated[float, above(0), ReadWhen("replay", "prioritised")] = 1e-3
     """Added to every priority, so that no row is lost. Read when `replay` is `prioritised`."""
 

@@ -23,6 +23,7 @@ _FAST = Config(
         epsilon_end=0.2,
         epsilon_timesteps=100_000,
         target_tau=0.05,
+        priority_timesteps=250_000,
     ),
     network=NetworkConfig(
         embedding_size=32,

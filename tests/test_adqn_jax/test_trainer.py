@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import probes
-from adqn_jax import SeedRunner, TrainState, envs, make_train, make_trainer, seed_keys
+from adqn_jax import Config, SeedRunner, TrainState, envs, make_train, make_trainer, seed_keys
 from adqn_jax.types import FINAL, TERMINATED, TRUNCATED
 from settings import drawn_rows, small
 
@@ -17,7 +17,12 @@ SEEDS = 4
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
 ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=12)
 CONFIG = small("adqn-vr", epsilon_end=0.5, epsilon_timesteps=300, target="periodic")
-TRAIN = make_train(CONFIG, ENV, ENV_PARAMS)
+#: What draws more than the plain algorithm does, and keeps more.
+DRAWING = CONFIG.replace(
+    values="implicit-quantile", value_atoms=4, return_lambda=0.5, replay="prioritised",
+    history="lstm", head="dueling-mean", select="online",
+)  # fmt: skip
+Trained = tuple[Config, TrainState, Any]
 
 
 def bits(tree: Any) -> Any:
@@ -36,20 +41,27 @@ def assert_same_bits(one: Any, other: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, bits(one), bits(other))
 
 
-@pytest.fixture(scope="module")
-def whole() -> tuple[TrainState, Any]:
+def train_all(config: Config) -> tuple[TrainState, Any]:
     """Train four seeds in one program."""
-    return jax.jit(jax.vmap(TRAIN))(seed_keys(jax.random.key(0), SEEDS))
+    train = make_train(config, ENV, ENV_PARAMS)
+    return jax.jit(jax.vmap(train))(seed_keys(jax.random.key(0), SEEDS))
 
 
-def test_same_seed_repeats_bit_for_bit(whole: tuple[TrainState, Any]) -> None:
+@pytest.fixture(scope="module", params=[CONFIG, DRAWING], ids=["plain", "drawing"])
+def whole(request: pytest.FixtureRequest) -> Trained:
+    """Train four seeds in one program."""
+    return request.param, *train_all(request.param)
+
+
+def test_same_seed_repeats_bit_for_bit(whole: Trained) -> None:
     """The same keys give the same bits."""
-    assert_same_bits(whole, jax.jit(jax.vmap(TRAIN))(seed_keys(jax.random.key(0), SEEDS)))
+    config, *trained = whole
+    assert_same_bits(tuple(trained), train_all(config))
 
 
-def test_seeds_differ_in_everything(whole: tuple[TrainState, Any]) -> None:
+def test_seeds_differ_in_everything(whole: Trained) -> None:
     """Weights, streams, what was stored and what was learnt: no two seeds agree."""
-    state, metrics = whole
+    _, state, metrics = whole
     for leaves in (
         [state.agent.params["q"]["history"]["params"]["kernel_h"]],
         [state.agent.buffer.storage.action, state.agent.buffer.storage.env_state.side],
@@ -61,10 +73,11 @@ def test_seeds_differ_in_everything(whole: tuple[TrainState, Any]) -> None:
             assert len({row.tobytes() for row in rows}) == SEEDS
 
 
-def test_chunks_from_the_host_equal_one_long_scan(whole: tuple[TrainState, Any]) -> None:
+def test_chunks_from_the_host_equal_one_long_scan(whole: Trained) -> None:
     """Iterating in chunks gives the bits of one scan, and, but for rounding, those of `train`."""
-    trainer = make_trainer(CONFIG, ENV, ENV_PARAMS)
-    runner = SeedRunner(trainer, SEEDS, CONFIG.hyper)
+    config, _, of_whole = whole
+    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    runner = SeedRunner(trainer, SEEDS, config.hyper)
     runner.compile()
     plan = trainer.plan
     assert plan.chunks_per_log > 1
@@ -76,7 +89,7 @@ def test_chunks_from_the_host_equal_one_long_scan(whole: tuple[TrainState, Any])
             states = runner.iterate(states)
         metrics = runner.evaluate(states)
         # XLA rounds differently inside the nested scans of `train`.
-        of_train = jax.tree.map(lambda x, p=point: x[:, p], whole[1])
+        of_train = jax.tree.map(lambda x, p=point: x[:, p], of_whole)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), metrics, of_train)
 
     iterations = plan.log_points * plan.iterations_per_log
@@ -84,19 +97,21 @@ def test_chunks_from_the_host_equal_one_long_scan(whole: tuple[TrainState, Any])
     assert_same_bits(states, one_scan(first, runner.hyper_of_seeds))
 
 
-def test_seed_alone_is_the_seed_among_others(whole: tuple[TrainState, Any]) -> None:
+def test_seed_alone_is_the_seed_among_others(whole: Trained) -> None:
     """Seed 2 has its own random stream whoever trains beside it; numbers differ by rounding."""
-    state, metrics = jax.jit(TRAIN)(jax.random.fold_in(jax.random.key(0), 2))
-    assert_same_bits(state.key, whole[0].key[2])
-    warm = make_trainer(CONFIG, ENV, ENV_PARAMS).plan.warmup_steps
-    ours, theirs = state.agent.buffer.storage, whole[0].agent.buffer.storage
+    config, states, of_all = whole
+    train = make_train(config, ENV, ENV_PARAMS)
+    state, metrics = jax.jit(train)(jax.random.fold_in(jax.random.key(0), 2))
+    assert_same_bits(state.key, states.key[2])
+    warm = make_trainer(config, ENV, ENV_PARAMS).plan.warmup_steps
+    ours, theirs = state.agent.buffer.storage, states.agent.buffer.storage
     np.testing.assert_array_equal(ours.action[:warm], theirs.action[2, :warm])
-    np.testing.assert_allclose(metrics["loss_q"][0], whole[1]["loss_q"][2, 0], rtol=1e-3)
+    np.testing.assert_allclose(metrics["loss_q"][0], of_all["loss_q"][2, 0], rtol=1e-3)
 
 
-def test_timesteps_are_counted(whole: tuple[TrainState, Any]) -> None:
+def test_timesteps_are_counted(whole: Trained) -> None:
     """What is reported as simulated was written to the buffer."""
-    state, metrics = whole
+    _, state, metrics = whole
     assert (metrics["timesteps"][:, -1] == state.agent.buffer.count * CONFIG.train.num_envs).all()
     assert (np.diff(metrics["timesteps"]) > 0).all()
     assert (metrics["timesteps"][:, -1] >= CONFIG.train.total_timesteps).all()
@@ -210,7 +225,7 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     axes = jax.tree.map(lambda _: None, CONFIG.hyper)
     axes = dataclasses.replace(axes, learning_rate=0)
     keys = jnp.stack([jax.random.key(5)] * 2)
-    state, _ = jax.jit(jax.vmap(TRAIN, (0, axes)))(keys, hyper)
+    state, _ = jax.jit(jax.vmap(make_train(CONFIG, ENV, ENV_PARAMS), (0, axes)))(keys, hyper)
     first = make_trainer(CONFIG, ENV, ENV_PARAMS).init(keys[0]).agent.params
     moved = jax.tree.map(
         lambda new, old: jnp.abs(new - old).max(),

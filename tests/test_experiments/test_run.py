@@ -60,9 +60,12 @@ def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     assert params["u"]["head"]["params"]["Linear_0"]["kernel"].shape[0] == 8 + 4
 
 
-def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    "choices", [[], ["--replay", "prioritised", "--values", "implicit-quantile"]], ids=str
+)
+def test_resume_continues_exactly(choices: list[str], tmp_path: pathlib.Path) -> None:
     """A run that is resumed for more timesteps ends as one that was never interrupted."""
-    common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT]
+    common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT, *choices]
     longer = ["--total-timesteps", "900"]
     whole = call(run.main, *common, *longer, "--name", "whole")
     half = call(run.main, *common, "--name", "parts")
