@@ -41,8 +41,8 @@ def exactness(
         player = players.find(None, _file(path))
         row = compare_policy(player, epsilon=epsilon, streams=streams, seed=seed)
         if number == 0:
-            print("".join(f"{name:>11}" for name in names) + "  policy")
-        print("".join(f"{getattr(row, name):11.4f}" for name in names) + f"  {path}", flush=True)
+            print("".join(f"{name:>16}" for name in names) + "  policy")
+        print("".join(f"{getattr(row, name):16.4f}" for name in names) + f"  {path}", flush=True)
 
 
 def _file(path: pathlib.Path) -> pathlib.Path:

@@ -28,6 +28,8 @@ class Comparison:
     """|Q*(h,a) - U*(h,s,a)| at the true state: what the state tells and the history does not."""
     regret: float
     """V*(h) - Q*(h, argmax_a Q(h,a)), what the greedy action costs."""
+    overestimation: float
+    """max_a Q(h,a) - V*(h), signed: what is promised beyond what can be had."""
 
 
 def make_comparison(
@@ -124,4 +126,5 @@ def _summarise(
         gap=mean(np.abs(q - expected)),
         exact_gap=mean(np.abs(exact_q - exact_u)),
         regret=mean(exact_q.max(-1) - chosen),
+        overestimation=mean(q.max(-1) - exact_q.max(-1)),
     )

@@ -87,8 +87,8 @@ def compare(epsilon: float = 0.0, q_params: Any = 0.0, **faults: Any) -> Any:
 def test_an_oracle_makes_no_errors(epsilon: float) -> None:
     """Wherever the agent goes: the histories found are those the environment showed."""
     found = compare(epsilon)
-    for field in ("q_error", "u_error", "gap", "regret"):
-        assert getattr(found, field) < 1e-6, field
+    for field in ("q_error", "u_error", "gap", "regret", "overestimation"):
+        assert abs(getattr(found, field)) < 1e-6, field
     # Random actions end up at exits unadvised, where the state tells what the history does not.
     assert (found.exact_gap > 1e-3) == (epsilon > 0)
 
@@ -100,6 +100,7 @@ def test_known_errors_are_found() -> None:
         [found.q_error, found.u_error, found.gap], [0.25, 0.5, 0.75], atol=1e-6
     )
     assert found.regret < 1e-6
+    assert found.overestimation == pytest.approx(-0.25, abs=1e-6)
     stubborn = compare(q_params=jnp.array([9.0, 0.0, 0.0, 0.0]))  # goes north for ever
     assert stubborn.q_error == pytest.approx(9 / 4, abs=1e-6)
     # Two steps lead to the junction, where north is blocked, for the 98 steps left.
