@@ -1,0 +1,73 @@
+"""Runs compared at equal training time; made-up ones, whose numbers are known by hand."""
+
+import csv
+import pathlib
+
+import pytest
+
+import courses
+from runs import call, write_run
+
+
+def made_up(path: str, seconds_each: float, returns: list[list[float]]) -> None:
+    """Write a run with a log point for each list, the seeds' returns there."""
+    rows = [
+        {"seed": seed, "timesteps": 100 * (point + 1), "eval_return": value, "failed": 0}
+        | {"training_seconds": seconds_each * (point + 1)}
+        for point, values in enumerate(returns)
+        for seed, value in enumerate(values)
+    ]
+    write_run(pathlib.Path(path), rows)
+
+
+def table_of(words: str) -> dict[str, dict[str, str]]:
+    """Compare runs; return the table's rows by the runs' names."""
+    done = call(courses.main, *words.split())
+    assert done.code == 0, done.err
+    with pathlib.Path("courses.csv").open(newline="") as file:
+        return {row["run"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two runs: one learns as much from a timestep, and takes twice as long."""
+    monkeypatch.chdir(tmp_path)
+    curve = [[0.0, 0.2], [0.8, 1.0], [0.7, 0.9], [1.0, 1.0]]
+    made_up("carflag/dqn/slow", 10.0, curve)
+    made_up("carflag/dqn/fast", 5.0, curve)
+    return "carflag/dqn/slow carflag/dqn/fast"
+
+
+def test_at_equal_time(runs: str) -> None:
+    """After the 20 seconds of the shorter run the other one has come half as far."""
+    rows = table_of(runs)
+    assert rows["fast"] == {
+        "env": "carflag", "algo": "dqn", "run": "fast", "seeds": "2", "seconds": "20",
+        "timesteps": "400", "final": "1.000", "low": "1.000", "high": "1.000",
+        "goal_seconds": "10", "goal_timesteps": "200",
+    }  # fmt: skip
+    slow = rows["slow"]
+    assert (slow["timesteps"], slow["final"], slow["low"]) == ("200", "0.900", "0.800")
+    assert (slow["goal_seconds"], slow["goal_timesteps"]) == ("20", "200")
+    assert pathlib.Path("courses.png").stat().st_size > 5_000
+
+
+def test_another_time_and_another_goal(runs: str) -> None:
+    """Where no run gets to the goal, nothing is said."""
+    rows = table_of(f"{runs} --seconds 15 --goal 1.5 --against timesteps")
+    assert [row["timesteps"] for row in rows.values()] == ["100", "300"]
+    assert {row["goal_seconds"] for row in rows.values()} == {""}
+
+
+def test_bad_input(runs: str) -> None:
+    """One sentence, exit code 2, and no figure."""
+    for words, message in {
+        "": "name at least one run folder",
+        f"{runs} --to c.xyz": "--to must end in",
+        f"{runs} --seconds 0": "seconds must be greater than 0, got 0",
+        f"{runs} --metric joy": "has no metric 'joy'",
+        f"{runs} --goal nan": "goal must be finite, got nan",
+    }.items():
+        refused = call(courses.main, *words.split())
+        assert (refused.code, message in refused.err) == (2, True), refused
+    assert not list(pathlib.Path().glob("co*"))
