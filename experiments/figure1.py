@@ -124,9 +124,12 @@ def shorten(config: Config, fraction: float, longest: int) -> Config:
     log_every = max(math.ceil(fraction * train.log_every), evaluated // _MOST_EVALUATED)
     log_every = min(log_every, (total - warmup) // 2)  # two log points make a curve
     buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
-    epsilon_timesteps = math.ceil(fraction * config.hyper.epsilon_timesteps)
+    falls = {
+        name: float(math.ceil(fraction * getattr(config.hyper, name)))
+        for name in ("epsilon_timesteps", "priority_timesteps")
+    }
     return config.replace(
-        epsilon_timesteps=float(epsilon_timesteps), total_timesteps=total, warmup_timesteps=warmup,
+        **falls, total_timesteps=total, warmup_timesteps=warmup,
         num_envs=num_envs, log_every=log_every, buffer_timesteps=buffer,
     )  # fmt: skip
 

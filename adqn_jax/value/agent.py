@@ -152,7 +152,7 @@ class ValueAgent:
         return {
             "networks and targets": self.learned(state),
             "optimiser": state.opt_state,
-            "replay": state.buffer.storage,
+            "replay": [state.buffer.storage, getattr(state.buffer, "priorities", None)],
         }
 
     def _copied(

@@ -67,11 +67,22 @@ def test_spaces_differ_by_their_bounds() -> None:
         spaces.to_json(gymnax_spaces.Tuple(grids))
 
 
+#: Choices that have more parameters, or other memory; hashable.
+CHOICES: tuple[tuple[tuple[str, Any], ...], ...] = (
+    (),
+    (("history", "lstm"), ("values", "implicit-quantile"), ("head", "dueling-max")),
+    (("values", "categorical"), ("value_most", 1.0), ("head", "dueling-mean")),
+)
+
+
 # Car-Flag's state needs no parameters: an empty place in the tree.
+@pytest.mark.parametrize("choices", CHOICES, ids=str)
 @pytest.mark.parametrize(("algorithm", "env"), [("adqn-vr", "carflag"), ("adqn-state", NAMES[2])])
-def test_a_file_gives_back_the_policy(algorithm: str, env: str, tmp_path: pathlib.Path) -> None:
+def test_a_file_gives_back_the_policy(
+    algorithm: str, env: str, choices: Any, tmp_path: pathlib.Path
+) -> None:
     """Parameters bit for bit, in the same tree; configuration and notes as they were."""
-    policy = untrained(algorithm, env)
+    policy = untrained(algorithm, env, **dict(choices))
     save_policy(tmp_path / "policy.npz", policy)
     loaded = load_policy(tmp_path / "policy.npz")
     seen = (spaces.zeros(policy.observation_space), spaces.zeros(policy.state_space))
@@ -97,9 +108,10 @@ def test_channels_of_convolutions(tmp_path: pathlib.Path) -> None:
     assert loaded.config.network.conv_channels == (4, 6)
 
 
-def test_a_loop_a_scan_and_a_batch_agree() -> None:
+@pytest.mark.parametrize("choices", CHOICES, ids=str)
+def test_a_loop_a_scan_and_a_batch_agree(choices: Any) -> None:
     """Plain Python, jit and vmap give the same actions, values and histories."""
-    policy = untrained()
+    policy = untrained(**dict(choices))
     observations = jax.random.randint(KEY, (6, 3), 0, 8)
 
     def step(carry: Any, observation: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:

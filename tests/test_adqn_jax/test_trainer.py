@@ -270,3 +270,17 @@ def test_no_nans_in_an_update() -> None:
     params = update.params
     assert all(np.isfinite(value) for value in update.diagnostics.values())
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), params))
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("config", [CONFIG, DRAWING], ids=["plain", "drawing"])
+def test_lowers_for_accelerators(config: Config, platform: str) -> None:
+    """Start, iteration and evaluation are programs for a GPU and a TPU, too."""
+    trainer = make_trainer(config, ENV, ENV_PARAMS)
+
+    def run(key: jax.Array) -> Any:
+        state = trainer.iterate(trainer.init(key), config.hyper, 1)
+        return trainer.evaluate(state, config.hyper)
+
+    lowered = jax.jit(run).trace(jax.random.key(0)).lower(lowering_platforms=(platform,))
+    assert "while" in lowered.as_text()
