@@ -170,10 +170,11 @@ def test_no_such_environment(name: str, message: str) -> None:
 
 
 def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
-    """metrics.md lists what runs of all algorithms write, and nothing else."""
+    """metrics.md lists what runs of all algorithms and choices write, and nothing else."""
     written = set()
-    for algorithm in ALGORITHMS:
-        trainer = make_trainer(small(algorithm), *envs.make("heavenhell-1"))
+    configs = [*map(small, ALGORITHMS), small("dqn", replay="prioritised")]
+    for config in configs:
+        trainer = make_trainer(config, *envs.make("heavenhell-1"))
         state = jax.eval_shape(trainer.init, jax.random.key(0))
         shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
         records = Records([tmp_path], 2)

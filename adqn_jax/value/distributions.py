@@ -59,7 +59,7 @@ class Scalar:
         self, hyper: Hyperparameters, outputs: Array, fractions: Array | None, returns: Returns
     ) -> Array:
         """Compare one action's outputs, [*shape], with what they regress on; a scalar."""
-        return losses.td_error(outputs, returns.atoms) ** 2
+        return losses.regression_error(outputs, returns.atoms) ** 2
 
     def error(self, loss: Array) -> Array:
         """Return how far off a value is, for priorities: |TD error|."""

@@ -85,11 +85,28 @@ def n_step_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Arra
     return return_t
 
 
-def td_error(value_tm1: Array, target_tm1: Array) -> Array:
+def td_error(q_tm1: Array, a_tm1: Array, target_tm1: Array) -> Array:
+    """Compare the value of the action taken with its target: G - q[a].
+
+    Eqs. 16, 17, 18, 20, 21, 22. The target is a constant: no gradient flows through it.
+
+    Args:
+      q_tm1: action values at the step left, float [A].
+      a_tm1: the action taken there, int scalar.
+      target_tm1: the return to regress on, float scalar.
+
+    Returns:
+      The TD error, a scalar.
+    """
+    chex.assert_rank([q_tm1, a_tm1, target_tm1], [1, 0, 0])
+    return regression_error(q_tm1[a_tm1], target_tm1)
+
+
+def regression_error(value_tm1: Array, target_tm1: Array) -> Array:
     """Compare a value with what it regresses on: G - q.
 
-    G is a return (Eqs. 16, 17, 18, 20, 21, 22), or U⁻(h,s,a) for the same action (Eqs. 19, 23). It
-    is a constant: no gradient flows through it.
+    G is a return, which makes it a TD error, or U⁻(h,s,a) for the same action (Eqs. 19, 23); in the
+    authors' trainer for every action, in the paper for the one taken. It is a constant.
 
     Args:
       value_tm1: value of an action at the step left, a scalar.

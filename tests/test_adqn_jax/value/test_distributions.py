@@ -91,7 +91,9 @@ def test_rlax_agrees_on_double_q_learning(seed: int) -> None:
     error = rlax.double_q_learning(
         q, jnp.int32(1), jnp.float32(0.3), jnp.float32(0.9), target, selector
     )
-    np.testing.assert_allclose(losses.td_error(q[1], returned), error, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        losses.td_error(q, jnp.int32(1), returned), error, rtol=1e-6, atol=1e-6
+    )
 
 
 distributions = st.lists(

@@ -72,16 +72,25 @@ def test_one_step_returns_agree() -> None:
     np.testing.assert_allclose(by_lambda, reward + discount * value, rtol=1e-6, atol=1e-6)
 
 
-def test_td_error_moves_the_value_only() -> None:
-    """The target is a constant, be it a return or U."""
+def test_td_error_moves_the_taken_action_only() -> None:
+    """The target is a constant, and only the action taken has a gradient."""
+    q, target = jnp.array([1.0, 2.0, 3.0]), jnp.float32(5.0)
+    assert losses.td_error(q, jnp.int32(1), target) == 3.0
+    by_q, by_target = jax.grad(losses.td_error, (0, 2))(q, 1, target)
+    np.testing.assert_array_equal(by_q, [0.0, -1.0, 0.0])
+    assert by_target == 0.0
+
+
+def test_regression_moves_the_value_only() -> None:
+    """No gradient reaches U."""
     value, target = jnp.float32(2.0), jnp.float32(5.0)
-    assert losses.td_error(value, target) == 3.0
-    assert jax.grad(losses.td_error, (0, 1))(value, target) == (-1.0, 0.0)
+    assert losses.regression_error(value, target) == 3.0
+    assert jax.grad(losses.regression_error, (0, 1))(value, target) == (-1.0, 0.0)
 
 
 def test_shapes_are_checked() -> None:
     """A wrong rank is an error, not a broadcast."""
     with pytest.raises(AssertionError):
-        losses.td_error(jnp.ones(3), jnp.ones(3))
+        losses.td_error(jnp.ones((2, 3)), jnp.int32(0), jnp.float32(0))
     with pytest.raises(AssertionError):
         losses.bootstrap_value(jnp.ones(3), jnp.ones(4))
