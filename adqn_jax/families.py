@@ -46,6 +46,16 @@ def family_of(algorithm: str) -> Family:
     raise ValueError(f"unknown algorithm {algorithm!r}; known are {', '.join(algorithms())}")
 
 
+def settled(config: BaseConfig) -> BaseConfig:
+    """Return what decides a run: fields that the configuration does not read have defaults."""
+    defaults = {
+        field.name: getattr(type(part)(), field.name)
+        for part in config.parts.values()
+        for field in dataclasses.fields(part)
+    }
+    return config.replace(**{name: defaults[name] for name in unread(config)})
+
+
 def unread(config: BaseConfig) -> dict[str, ReadWhen]:
     """Name the fields that a configuration does not read, and what would read them."""
     return unread_fields(config, family_of(config.algorithm).algorithms[config.algorithm])

@@ -77,7 +77,10 @@ class Inputs:
 
 @struct.dataclass
 class Rows:
-    """A batch to train on, time first; every row begins with the first slot of an episode."""
+    """A batch to train on, time first.
+
+    Every row begins with the first slot of an episode, unless nothing remembers what was before.
+    """
 
     inputs: Inputs  # [T, B, ...]
     action: Array  # [T, B] int32

@@ -2,8 +2,19 @@
 
 from typing import Any
 
-from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig
+from adqn_jax import (
+    ALGORITHMS,
+    Config,
+    Hyperparameters,
+    LossConfig,
+    NetworkConfig,
+    TrainConfig,
+)
 from adqn_jax.types import Rows
+from adqn_jax.value.distributions import Scalar
+from adqn_jax.value.learner import average
+from adqn_jax.value.networks import Outputs, Values
+from adqn_jax.value.regression import Regression
 
 SMALL = Config(
     hyper=Hyperparameters(
@@ -34,6 +45,21 @@ SMALL = Config(
 def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:
     """Return a small configuration; each change goes to the part that has a field of that name."""
     return Config(algorithm, **SMALL.replace(**changes).parts)
+
+
+def scalar_losses(
+    algorithm: str, config: LossConfig, hyper: Hyperparameters, rows: Rows, online: Values,
+    target: Values,
+) -> dict[str, Any]:  # fmt: skip
+    """Average the squared errors of Q, and of U if there is one, where values are numbers."""
+    regression = Regression(ALGORITHMS[algorithm], config, hyper, Scalar())
+    outputs = [as_outputs(values) for values in (online, target)]
+    return average(config, rows, regression.compare(rows, *outputs, key=None))
+
+
+def as_outputs(values: Values) -> Outputs:
+    """Say of action values what heads say that give just these."""
+    return Outputs(values.q, values.u, None, values)
 
 
 def drawn_rows(trainer: Any, state: Any, key: Any) -> Rows:

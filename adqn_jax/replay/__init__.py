@@ -1,4 +1,4 @@
-"""Replay of whole histories: a ring of slots, and how rows to train on are made of them."""
+"""Replay: a ring of slots, whole histories in it, and how rows to train on are made of them."""
 
 from adqn_jax.replay.buffer import Buffer, BufferState, Sample, make_buffer
 from adqn_jax.replay.codec import SlotCodec

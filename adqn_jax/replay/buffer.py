@@ -98,11 +98,12 @@ class Buffer:
         At least `row_length` + 1 slots of each stream must have been written.
         """
         key_slot, key_stream = jax.random.split(key)
-        # Once the ring has wrapped, the start of the oldest slots' episode may be overwritten.
-        wrapped = state.count > self.capacity
-        low = jnp.where(wrapped, state.count - self.capacity + self.longest_episode, 0)
-        drawn = jax.random.randint(key_slot, (self.batch_rows,), low, state.count, jnp.int32)
         last = state.count - 1 - self.row_length  # a row from here ends at the newest slot
+        low, end = jnp.maximum(state.count - self.capacity, 0), last + 1
+        if self.whole_histories:
+            # Once the ring has wrapped, the start of the oldest slots' episode may be overwritten.
+            low, end = jnp.where(low > 0, low + self.longest_episode, 0), state.count
+        drawn = jax.random.randint(key_slot, (self.batch_rows,), low, end, jnp.int32)
         drawn = jnp.minimum(drawn, last)
         stream = jax.random.randint(key_stream, (self.batch_rows,), 0, self.num_streams, jnp.int32)
         begin = drawn

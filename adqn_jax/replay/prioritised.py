@@ -72,8 +72,8 @@ class PrioritisedBuffer(Buffer):
         chance = jnp.where(self._complete(state)[:, None], state.priorities.of_slot, 0.0)
         # First the slot, then the stream: two short sums instead of a long one.
         uniform = jax.random.uniform(key, (2, self.batch_rows), jnp.float32)
-        slot = jax.vmap(_place, (None, 0))(jnp.cumsum(chance.sum(1)), uniform[0])
-        stream = jax.vmap(_place)(jnp.cumsum(chance[slot], axis=1), uniform[1])
+        slot = jax.vmap(_place, (None, 0))(chance.sum(1), uniform[0])
+        stream = jax.vmap(_place)(chance[slot], uniform[1])
         # N and the sum cancel: (N P)^-β / max (N P)^-β = (P / min P)^-β, over the whole ring, so
         # that a batch of one row has a weight, too.
         least = jnp.min(chance, initial=jnp.inf, where=chance > 0.0)
@@ -116,8 +116,15 @@ def row_priority(errors: Array, valid: Array, floor: Array | float) -> Array:
     return _OF_LARGEST * largest + (1.0 - _OF_LARGEST) * mean + floor
 
 
-def _place(below: Array, uniform: Array) -> Array:
-    """Return where a number from [0, 1) falls among weights whose running sums are given, int32."""
-    # Rounding must not reach the sum itself, behind which only weights of 0 may stand.
-    at = jnp.minimum(uniform * below[-1], jnp.nextafter(below[-1], jnp.float32(0.0)))
-    return jnp.searchsorted(below, at, side="right").astype(jnp.int32)
+def _place(weights: Array, uniform: Array) -> Array:
+    """Draw an index in proportion to weights, float [N], by a number from [0, 1); int32."""
+    last = len(weights) - 1
+    # Sums in parallel round, so that they may fall, and rise where the weight is 0.
+    below = jax.lax.cummax(jnp.cumsum(weights))
+    found = jnp.searchsorted(below, uniform * below[-1], side="right")
+    # Whatever rounding does, what is drawn has a weight: the next that has one, or the last.
+    index = jnp.arange(last + 1, dtype=jnp.int32)
+    positive = weights > 0.0
+    following = jax.lax.cummin(jnp.where(positive, index, last + 1), reverse=True)
+    latest = jnp.max(jnp.where(positive, index, 0))
+    return jnp.minimum(following[jnp.minimum(found, last)], latest)

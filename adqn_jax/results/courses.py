@@ -75,11 +75,23 @@ def compare(groups: dict[str, list[Course]], goal: float, budget: float | None =
       then), final (mean over seeds of the last tenth of the log points until then) with the ends
       low and high of its standard error, and the seconds and timesteps until the goal was first
       reached, or nothing.
+
+    Raises:
+      ValueError: when runs of a group cannot be compared: at `budget` one has not begun, or is
+        over; or they have different numbers of seeds, whose training time is that of all.
     """
     rows = []
-    for courses in groups.values():
-        least = min(course.seconds[-1] for course in courses)
-        seconds = least if budget is None else budget
+    for title, courses in groups.items():
+        least = max(course.seconds[0] for course in courses)
+        most = min(course.seconds[-1] for course in courses)
+        seconds = most if budget is None else budget
+        if not least <= seconds <= most:
+            raise ValueError(
+                f"{title}: all runs have log points from {least:.3g} to {most:.3g} seconds of "
+                f"training; {seconds:.3g} is outside"
+            )
+        if len({course.run.seeds.size + course.run.failed for course in courses}) > 1:
+            raise ValueError(f"{title}: runs of as many seeds can be compared at equal time")
         for course in courses:
             run, at = course.until(seconds), course.reaches(goal)
             final = estimate(run.final)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
+from adqn_jax import families
 from adqn_jax.families import family_of
 from adqn_jax.versions import made_with
 
@@ -53,6 +54,10 @@ class Experiment:
         params = run.get("env_params", {})
         return cls(run["env"], settings, observe, run["seeds"], run["seed"], config, params)
 
+    def settled(self) -> Self:
+        """Return what decides the numbers, whatever else was said."""
+        return dataclasses.replace(self, config=families.settled(self.config))
+
     def with_hyper(self, hyper: Any) -> Self:
         """Return the same with other traced numbers."""
         return dataclasses.replace(self, config=dataclasses.replace(self.config, hyper=hyper))
@@ -82,7 +87,7 @@ def read(folder: pathlib.Path) -> Experiment:
 def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Read what config.json keeps, of one experiment or of several: `run` and `made_with`.
 
-    Both are flat: nested names are joined by dots.
+    Both are flat: nested names are joined by dots. What the run does not read has its default.
 
     Raises:
       ValueError: when it cannot be read.
@@ -98,12 +103,15 @@ def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _as_written_now(run: dict[str, Any]) -> dict[str, Any]:
-    """Give what an older version did not know its default; what is no experiment stays as it is."""
+    """Give what an older version did not know, and what is not read, its default.
+
+    What is no experiment stays as it is.
+    """
     if isinstance(run.get("points"), dict):
         points = {name: _as_written_now(point) for name, point in run["points"].items()}
         return run | {"points": points}
     try:
-        return Experiment.from_json(run).to_json()
+        return Experiment.from_json(run).settled().to_json()
     except (ValueError, KeyError, TypeError, AttributeError):
         return run
 
@@ -138,7 +146,7 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
     Raises:
       ValueError: when they differ in more than a larger number of timesteps, naming it.
     """
-    now = flat(now)
+    now = flat(_as_written_now(now))
     known = {*before, *now}
     if {
         "order",

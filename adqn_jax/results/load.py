@@ -89,7 +89,7 @@ def is_done(folder: pathlib.Path, run: Experiment, total_timesteps: int) -> bool
     """Whether the folder holds this very run, and the run its last log point."""
     if not all((folder / name).is_file() for name in (CONFIG, METRICS, "curve.png")):
         return False
-    if experiment.read(folder) != run:
+    if experiment.read(folder).settled() != run.settled():
         return False
     return bool(metrics.read(folder / METRICS)["timesteps"][-1].min() >= total_timesteps)
 

@@ -123,7 +123,7 @@ class TrainConfig(LoopConfig):
     `uniform` or `prioritised`."""
     steps_per_iteration: Annotated[int, Range(0)] = 0
     """Steps of each environment between gradient steps; 0: the fewest for which `replay_ratio`
-    gives a whole number of gradient steps, within 1 percent."""
+    gives a whole number of gradient steps, within 1 percent; without replay, 1."""
     replay_ratio: Annotated[float, above(0, 10_000)] = 8.0
     """Timesteps trained on per timestep simulated, in (0, 10000]; without replay it must be 1."""
     batch_rows: Annotated[int, Range(1), ReadWhen("replay", _REPLAYS)] = 1

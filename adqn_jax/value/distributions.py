@@ -91,8 +91,8 @@ class _Distribution:
         return returns.mean
 
     def error(self, loss: Array) -> Array:
-        """Return how far off a distribution is: its loss."""
-        return loss
+        """Return how far off a distribution is: its loss, which rounding may have put below 0."""
+        return jnp.maximum(loss, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,8 @@ class Categorical(_Distribution):
 
     def mean(self, outputs: Array) -> Array:
         """Return Σ_i p_i z_i, [...]."""
-        return jax.nn.softmax(outputs) @ self.support
+        # A sum, and no product of matrices, whose precision an accelerator may lower.
+        return jnp.sum(jax.nn.softmax(outputs) * self.support, axis=-1)
 
     def returns(self, outputs: Array) -> Returns:
         """Read logits, [..., N], as probabilities of the atoms."""

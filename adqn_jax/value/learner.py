@@ -11,45 +11,24 @@ from flax import struct
 from adqn_jax.types import Array, Params, PyTree, Rows
 from adqn_jax.value.algorithms import Algorithm
 from adqn_jax.value.config import Hyperparameters, LossConfig
-from adqn_jax.value.distributions import Scalar
-from adqn_jax.value.networks import ValueNetworks, Values
-from adqn_jax.value.regression import Regression, taken
-
-
-def loss_fn(
-    algorithm: Algorithm,
-    config: LossConfig,
-    hyper: Hyperparameters,
-    rows: Rows,
-    online: Values,
-    target: Values,
-) -> dict[str, Array]:
-    """Average the squared errors of each model over a batch.
-
-    Args:
-      algorithm: which values bootstrap and what Q regresses on.
-      config: static choices.
-      hyper: discount and lambda.
-      rows: T slots of B rows, of which the last one only bootstraps.
-      online: values of the networks that learn, [T, B, A].
-      target: values of the target networks, [T, B, A].
-
-    Returns:
-      The losses, {"q": scalar} and, where the algorithm has a U, {"u": scalar}. Their sum is
-      minimised; the models share no parameters, so each loss moves its own.
-    """
-    regression = Regression(algorithm, config, hyper, Scalar())
-    return average(config, rows, regression.losses(rows, online, target, key=None))
+from adqn_jax.value.networks import ValueNetworks
+from adqn_jax.value.regression import Compared, Regression, taken
 
 
 def average(
-    config: LossConfig, rows: Rows, by_transition: dict[str, Array], row_weight: Array | None = None
+    config: LossConfig,
+    rows: Rows,
+    compared: dict[str, Compared],
+    row_weight: Array | None = None,
 ) -> dict[str, Array]:
-    """Average losses of transitions, float [T-1, B], over a batch; rows may weigh, float [B]."""
+    """Average each model's losses over a batch; rows may weigh, float [B].
+
+    The sum over models is minimised: they share no parameters, so each loss moves its own.
+    """
     weights = slot_weights(config, rows)[:-1]
     if row_weight is not None:
         weights = weights * row_weight
-    return {name: jnp.sum(weights * loss) for name, loss in by_transition.items()}
+    return {name: jnp.sum(weights * of.loss) for name, of in compared.items()}
 
 
 def slot_weights(config: LossConfig, rows: Rows) -> Array:
@@ -124,32 +103,25 @@ class Learner:
         networks = self.networks
         keys = jax.random.split(key, 3)
         regression = Regression(self.algorithm, self.config, hyper, networks.distribution)
-
-        def evaluate(params: Params, key: Array) -> Values:
-            fractions = networks.draw_fractions(key, rows.inputs)
-            encoded = networks.encode(params, rows.inputs)
-            return networks.outputs(params, rows.inputs, encoded, fractions)
-
-        target = evaluate(target_params, keys[1]) if target_params else None
+        target = networks.outputs(target_params, rows.inputs, keys[1]) if target_params else None
 
         def loss(params: Params) -> tuple[Array, Any]:
-            online = evaluate(params, keys[0])
+            online = networks.outputs(params, rows.inputs, keys[0])
             own = jax.lax.stop_gradient(online) if target is None else target
-            by_transition = regression.losses(rows, online, own, keys[2])
-            by_model = average(self.config, rows, by_transition, row_weight)
-            values = networks.expected(online)
-            mean = {name: _mean_taken(getattr(values, name), rows) for name in by_model}
-            return sum(by_model.values(), jnp.float32(0.0)), (by_transition, by_model, mean)
+            compared = regression.compare(rows, online, own, keys[2])
+            by_model = average(self.config, rows, compared, row_weight)
+            mean = {name: _mean_taken(getattr(online.values, name), rows) for name in by_model}
+            return sum(by_model.values(), jnp.float32(0.0)), (compared, by_model, mean)
 
         with networks.precision():
-            grads, (by_transition, by_model, mean) = jax.grad(loss, has_aux=True)(params)
+            grads, (compared, by_model, mean) = jax.grad(loss, has_aux=True)(params)
         adam = self._optimizer(hyper)
         norms, new_params, new_opt_state = {}, {}, {}
         for name, grad in grads.items():
             norms[name] = optax.tree.norm(grad)
             updates, new_opt_state[name] = adam.update(grad, opt_state[name], params[name])
             new_params[name] = optax.apply_updates(params[name], updates)
-        errors = [networks.distribution.error(loss) for loss in by_transition.values()]
+        errors = [of_model.error for of_model in compared.values()]
         return Update(
             params=new_params,
             opt_state=new_opt_state,

@@ -30,11 +30,20 @@ class Actor:
 
 @struct.dataclass
 class Values:
-    """Action values along rows; of `outputs`, the heads' numbers, [T, B, A, *shape]."""
+    """Action values along rows."""
 
     q: Array  # [T, B, A] Q(h, .)
     u: Array | None  # [T, B, A] U(h, s, .) or U(s, .); None for an algorithm without U
-    fractions: Array | None = None  # [T, B, N] at which implicit quantiles were asked for
+
+
+@struct.dataclass
+class Outputs:
+    """What the heads say along rows, and the action values that this means."""
+
+    q: Array  # [T, B, A, *shape]
+    u: Array | None  # [T, B, A, *shape]
+    fractions: Array | None  # [T, B, N] at which implicit quantiles were asked for
+    values: Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,42 +81,52 @@ class ValueNetworks:
         """
         with self.precision():
             outputs, memory = self.models["q"].step(who.q, memory, inputs)
-        q = self.distribution.mean(outputs)
+            q = self.distribution.mean(outputs)
         return epsilon_greedy(key, q, who.epsilon), memory, q
 
     def unroll(self, params: Params, inputs: Inputs) -> Values:
-        """Evaluate Q and U in every slot of rows that begin with an episode's first slot."""
-        return self.expected(self.outputs(params, inputs, self.encode(params, inputs)))
+        """Evaluate Q and U in every slot of rows.
+
+        Rows begin with an episode's first slot, unless nothing remembers what was before.
+        """
+        return self._expected(self.heads(params, inputs, self.encode(params, inputs)))
+
+    def outputs(self, params: Params, inputs: Inputs, key: Array) -> Outputs:
+        """Evaluate all that the heads say, of rows as `unroll` takes them.
+
+        Implicit quantiles are asked for at fractions drawn with `key`, which is consumed; the
+        values that they mean, at fixed ones, as acting does: who chooses an action by the very
+        draw that says what it is worth takes luck for worth.
+        """
+        encoded, fractions = self.encode(params, inputs), None
+        if isinstance(self.distribution, ImplicitQuantiles):
+            shape = (*inputs.start.shape, *self.distribution.shape)
+            fractions = jax.random.uniform(key, shape, jnp.float32)
+        of_heads = self.heads(params, inputs, encoded, fractions)
+        fixed = of_heads if fractions is None else self.heads(params, inputs, encoded)
+        return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed))
 
     def encode(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Encode every slot's history, [T, B, H], for each model that reads it."""
         with self.precision():
             return model.encode(self.models, params, inputs)
 
-    def outputs(
+    def heads(
         self,
         params: Params,
         inputs: Inputs,
         encoded: Mapping[str, Array],
         fractions: Array | None = None,
-    ) -> Values:
-        """Evaluate the heads in every slot, given its encoded histories; perhaps at fractions."""
+    ) -> dict[str, Array]:
+        """Evaluate each model's head, [T, B, A, *shape], given the encoded histories."""
         of_head = () if fractions is None else (fractions,)
         with self.precision():
-            outputs = model.evaluate(self.models, params, inputs, encoded, *of_head)
-        return Values(outputs["q"], outputs.get("u"), fractions)
+            return model.evaluate(self.models, params, inputs, encoded, *of_head)
 
-    def expected(self, outputs: Values) -> Values:
-        """Read the heads' numbers as action values, [T, B, A]."""
-        mean = self.distribution.mean
-        return Values(mean(outputs.q), None if outputs.u is None else mean(outputs.u))
-
-    def draw_fractions(self, key: Array, inputs: Inputs) -> Array | None:
-        """Draw for each slot where to ask for quantiles, [T, B, N]; `key` is consumed."""
-        if not isinstance(self.distribution, ImplicitQuantiles):
-            return None
-        shape = (*inputs.start.shape, *self.distribution.shape)
-        return jax.random.uniform(key, shape, jnp.float32)
+    def _expected(self, of_heads: Mapping[str, Array]) -> Values:
+        with self.precision():
+            mean = {name: self.distribution.mean(x) for name, x in of_heads.items()}
+        return Values(mean["q"], mean.get("u"))
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Evaluate every model along rows, [T, B, A], by name: "Q(h,a)", "U(h,s,a)", "U(s,a)"."""

@@ -20,14 +20,15 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
     check(config)
     _check_choices(config)
     train = config.train
+    steps = train.steps_per_iteration or 1
+    row_length = train.row_length or longest_episode
+    _check_returns(config, steps if train.replay == "none" else row_length)
     if train.replay == "none":
         return make_plan(
             train, longest_episode=longest_episode,
             warmup_steps=math.ceil(train.warmup_timesteps / train.num_envs),
-            steps=train.steps_per_iteration or 1, updates=1, batch_rows=train.num_envs,
-            row_length=train.steps_per_iteration or 1,
+            steps=steps, updates=1, batch_rows=train.num_envs, row_length=steps,
         )  # fmt: skip
-    row_length = train.row_length or longest_episode
     if config.loss.average == "episode" and row_length < longest_episode:
         raise ValueError(
             f"averaging over whole episodes needs rows that hold the longest one: row_length must "
@@ -60,6 +61,11 @@ def _check_choices(config: Config) -> None:
             "averaging over whole episodes needs replay: with replay none, average must be "
             "transition"
         )
+    if config.heads.values == "particles" and config.network.output_scale == 0.0:
+        raise ValueError(
+            "particles that begin as one stay one: with values particles, output_scale must be "
+            "greater than 0, got 0"
+        )
     if train.target == "none" and train.eval_params == "target":
         raise ValueError(
             "without target networks none can be evaluated: with target none, eval_params must be "
@@ -69,6 +75,17 @@ def _check_choices(config: Config) -> None:
         raise ValueError(
             "a trust region is measured from target networks: with bootstrap trust-region, target "
             "must be periodic or polyak"
+        )
+
+
+def _check_returns(config: Config, transitions: int) -> None:
+    """Refuse returns of more rewards than are seen in one go."""
+    loss = config.loss
+    if loss.returns == "n-step" and loss.n_step > transitions:
+        option = "steps_per_iteration" if config.train.replay == "none" else "row_length"
+        raise ValueError(
+            f"a return of {loss.n_step} rewards needs as many timesteps in a row: n_step must be "
+            f"at most {transitions}, or {option} larger"
         )
 
 

@@ -2,17 +2,27 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from adqn_jax.types import Array, Rows
 from adqn_jax.value import losses
 from adqn_jax.value.algorithms import Algorithm
 from adqn_jax.value.config import Hyperparameters, LossConfig
 from adqn_jax.value.distributions import Distribution, Returns
-from adqn_jax.value.networks import Values
+from adqn_jax.value.networks import Outputs
+
+
+@struct.dataclass
+class Compared:
+    """How far a model is from what it regresses on, in every transition; float [T-1, B] each."""
+
+    loss: Array  # 0 where the trust region drops it
+    error: Array  # its size, dropped or not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,48 +34,46 @@ class Regression:
     hyper: Hyperparameters
     distribution: Distribution
 
-    def losses(
-        self, rows: Rows, online: Values, target: Values, key: Array | None
-    ) -> dict[str, Array]:
+    def compare(
+        self, rows: Rows, online: Outputs, target: Outputs, key: Array | None
+    ) -> dict[str, Compared]:
         """Compare each model with what it regresses on, in every transition.
 
         Args:
           rows: T slots of B rows, of which the last one only bootstraps.
-          online: outputs of the networks that learn, [T, B, A, *shape].
-          target: outputs of the target networks, [T, B, A, *shape].
+          online: of the networks that learn, [T, B, A, ...].
+          target: of the target networks, [T, B, A, ...].
           key: consumed; `returns` says when it is read.
 
         Returns:
-          The losses, float [T-1, B], of "q" and, where the algorithm has a U, of "u".
+          How far off is "q" and, where the algorithm has a U, "u".
         """
-        mean = self.distribution.mean
         bootstraps = online if self.config.bootstrap == "trust-region" else target
         selects = online if self.config.select == "online" else bootstraps
-        returns = self.returns(rows, bootstraps, mean(selects.q), key)
         action = rows.action[:-1]
 
-        def regress(name: str, on: Returns) -> Array:
-            outputs, before = (taken(getattr(x, name)[:-1], action) for x in (online, target))
-            return self._compare(rows, outputs, before, online.fractions, on)
+        def regress(name: str, on: Returns, pick: Callable[[Array], Array]) -> Compared:
+            values, before = (pick(getattr(x.values, name)[:-1]) for x in (online, target))
+            outputs = pick(getattr(online, name)[:-1])
+            return self._compare(rows, outputs, online.fractions, values, before, on)
+
+        def of_taken(x: Array) -> Array:
+            return taken(x, action)
 
         result = {}
+        returns = self.returns(rows, bootstraps, selects.values.q, key)
         if online.u is not None:
-            result["u"] = regress("u", returns)
+            result["u"] = regress("u", returns, of_taken)
         if self.algorithm.regress_on == "bootstrap":
-            return result | {"q": regress("q", returns)}
+            return result | {"q": regress("q", returns, of_taken)}
         assert bootstraps.u is not None, "only an algorithm with a U regresses on it"
-        everything = self.distribution.returns(bootstraps.u[:-1])
+        returns = self.distribution.returns(bootstraps.u[:-1])
         if self.config.regress_actions == "taken":
-            of_taken = jax.tree.map(lambda x: taken(x, action), everything)
-            return result | {"q": regress("q", of_taken)}
-        over_actions = jax.vmap(
-            functools.partial(self._compare, rows), in_axes=(2, 2, None, 2), out_axes=2
-        )
-        errors = over_actions(online.q[:-1], target.q[:-1], online.fractions, everything)
-        return result | {"q": errors.mean(-1)}
+            return result | {"q": regress("q", jax.tree.map(of_taken, returns), of_taken)}
+        return result | {"q": regress("q", returns, lambda x: x)}
 
     def returns(
-        self, rows: Rows, bootstraps: Values, q_selector: Array, key: Array | None
+        self, rows: Rows, bootstraps: Outputs, q_selector: Array, key: Array | None
     ) -> Returns:
         """Compute what each slot but the last bootstraps.
 
@@ -74,7 +82,7 @@ class Regression:
 
         Args:
           rows: T slots of B rows.
-          bootstraps: outputs of the networks that bootstrap, [T, B, A, *shape].
+          bootstraps: of the networks that bootstrap, [T, B, A, ...].
           q_selector: the values of Q that choose the bootstrap action, float [T, B, A].
           key: consumed; read for lambda-returns of distributions only.
 
@@ -125,24 +133,30 @@ class Regression:
         return jnp.broadcast_to(trace, (*trace.shape[:-1], atoms))
 
     def _compare(
-        self, rows: Rows, outputs: Array, before: Array, fractions: Array | None, on: Returns
-    ) -> Array:
-        """Compare an action's outputs, [T-1, B, *shape], with what they regress on; [T-1, B].
+        self, rows: Rows, outputs: Array, fractions: Array | None, values: Array, before: Array,
+        on: Returns,
+    ) -> Compared:  # fmt: skip
+        """Compare outputs, [T-1, B, *shape] or of every action [T-1, B, A, *shape].
 
-        `before` are the target network's, from which the trust region is measured.
+        The trust region is measured by `values`, those of the outputs, and `before`, those of the
+        target network, [T-1, B] or [T-1, B, A].
         """
-        distribution = self.distribution
+        loss: Any = functools.partial(self.distribution.loss, self.hyper)
+        every_action = values.ndim == 3
+        if every_action:
+            loss = jax.vmap(loss, in_axes=(0, None, 0))
         fractions = None if fractions is None else fractions[:-1]
-        loss = functools.partial(distribution.loss, self.hyper)
-        result: Array = jax.vmap(jax.vmap(loss))(outputs, fractions, on)
-        if self.config.bootstrap == "target":
-            return result
-        value, valid = distribution.mean(outputs), rows.valid[:-1]
-        spread = jnp.std(value, where=valid)
-        width = self.hyper.trust_alpha * jnp.where(valid.any(), spread, 0.0)
-        regressed_on = distribution.expected(on)
-        keeps = losses.in_trust_region(value, distribution.mean(before), regressed_on, width)
-        return jnp.where(keeps, result, 0.0)
+        each: Array = jax.vmap(jax.vmap(loss))(outputs, fractions, on)
+        counted = each
+        if self.config.bootstrap == "trust-region":
+            valid = rows.valid[:-1, :, None] if every_action else rows.valid[:-1]
+            spread = jnp.std(values, where=valid)
+            width = self.hyper.trust_alpha * jnp.where(valid.any(), spread, 0.0)
+            expected = self.distribution.expected(on)
+            counted = jnp.where(losses.in_trust_region(values, before, expected, width), each, 0.0)
+        if every_action:
+            each, counted = each.mean(-1), counted.mean(-1)
+        return Compared(counted, self.distribution.error(jax.lax.stop_gradient(each)))
 
 
 def taken(values: Array, action: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from adqn_jax import Config, envs, families
+from adqn_jax.config import ReadWhen
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from support import cli, presets
@@ -25,7 +26,8 @@ class Choice:
         "adqn-vr"
     )
     preset: str = "fast"
-    """Settings to start from: fast (learns fastest in wall-clock time) or paper (the authors')."""
+    """Settings to start from: fast (learns fastest in wall-clock time), paper (the authors'), or
+    rainbow (fast, with all that Rainbow combines)."""
     observe: envs.Observe = "observation"
     """What the agent sees: its observations, or, for an upper bound, the privileged state."""
     env_param: tuple[str, ...] = ()
@@ -138,6 +140,18 @@ def option(name: str, value: Any) -> list[str]:
     return [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
 
 
+def unread(args: Args) -> dict[str, ReadWhen]:
+    """Name the options that were given and that the run does not read, and what would read them."""
+    preset = presets.preset(args.preset, args.env, args.algo)
+    given = {
+        field.name
+        for name, part in args.config.parts.items()
+        for field in dataclasses.fields(part)
+        if getattr(part, field.name) != getattr(preset.parts[name], field.name)
+    }
+    return {name: note for name, note in families.unread(args.config).items() if name in given}
+
+
 def kinds() -> dict[str, Any]:
     """Return the types of all options that decide what is trained, of any family, by name."""
     parts = [part for family in families.FAMILIES for part in family.config.part_types().values()]
@@ -179,7 +193,8 @@ def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
 
 def folder(args: Args) -> pathlib.Path:
     """Return the run's folder."""
-    memoryless = args.config.parts["network"].history == "none"
+    usual = presets.preset(args.preset, args.env, args.algo).parts["network"].history
+    memoryless = args.config.parts["network"].history == "none" != usual
     bounds = {"memoryless": memoryless, "state": args.observe == "state"}
     name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
     return args.out / file_name(args.env) / args.algo / name

@@ -72,7 +72,8 @@ def preset(name: str, env: str, algo: str) -> Config:
     families.family_of(algo)  # refuses what is unknown
     config = dataclasses.replace(_BASES[name], algorithm=algo)
     for section in SECTIONS[name]:
-        for_env = TUNED[section].get(env.split(":")[0], {})
+        # What holds whatever the preset is about this very environment, and not its relatives.
+        for_env = TUNED[section].get(env if section == "any" else env.split(":")[0], {})
         for changes in (for_env, for_env.get(algo, {})):
             for part in changes.keys() & config.parts.keys():
                 of_part = changes[part].items()

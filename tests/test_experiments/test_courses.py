@@ -35,6 +35,7 @@ def runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     curve = [[0.0, 0.2], [0.8, 1.0], [0.7, 0.9], [1.0, 1.0]]
     made_up("carflag/dqn/slow", 10.0, curve)
     made_up("carflag/dqn/fast", 5.0, curve)
+    made_up("carflag/dqn/alone", 5.0, [point[:1] for point in curve])
     return "carflag/dqn/slow carflag/dqn/fast"
 
 
@@ -67,6 +68,9 @@ def test_bad_input(runs: str) -> None:
         f"{runs} --seconds 0": "seconds must be greater than 0, got 0",
         f"{runs} --metric joy": "has no metric 'joy'",
         f"{runs} --goal nan": "goal must be finite, got nan",
+        f"{runs} --seconds 25": "from 10 to 20 seconds of training; 25 is outside",
+        f"{runs} --seconds 4": "4 is outside",
+        f"{runs} carflag/dqn/alone": "runs of as many seeds",
     }.items():
         refused = call(courses.main, *words.split())
         assert (refused.code, message in refused.err) == (2, True), refused

@@ -47,9 +47,9 @@ def measure_parts(
     for_histories, for_heads = (params, rows.inputs), (params, rows.inputs, encoded)
     calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         "histories, forward": (networks.encode, for_histories),
-        "heads, forward": (networks.outputs, for_heads),
+        "heads, forward": (networks.heads, for_heads),
         "histories, forward and backward": (_gradient(networks.encode, (0,)), for_histories),
-        "heads, forward and backward": (_gradient(networks.outputs, (0, 2)), for_heads),
+        "heads, forward and backward": (_gradient(networks.heads, (0, 2)), for_heads),
         "all": (update, (states, rows)),
     }
     runs = {name: _bind(runner.over_seeds(call), args) for name, (call, args) in calls.items()}
@@ -65,7 +65,7 @@ def measure_parts(
     flops_per_ms = product_flops / best["product"] / devices / 1e3
     one_seed = jax.tree.map(lambda x: x[0], for_heads)
     encoding_ms = count_flops(networks.encode, *one_seed[:2]) / flops_per_ms
-    evaluating_ms = count_flops(networks.outputs, *one_seed) / flops_per_ms
+    evaluating_ms = count_flops(networks.heads, *one_seed) / flops_per_ms
     once = [encoding_ms, evaluating_ms]
     limits = [*once, *((1 + _BACKWARD) * ms for ms in once), 0.0, (2 + _BACKWARD) * sum(once)]
     return {

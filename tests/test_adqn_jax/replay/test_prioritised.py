@@ -7,7 +7,7 @@ import pytest
 
 from adqn_jax.replay import PrioritisedBuffer, make_buffer
 from adqn_jax.replay.buffer import Where, min_capacity
-from adqn_jax.replay.prioritised import PrioritisedState, row_priority
+from adqn_jax.replay.prioritised import Priorities, PrioritisedState, row_priority
 from adqn_jax.types import FINAL, Transition
 
 STREAMS, ROW, LONGEST = 3, 5, 4
@@ -137,3 +137,20 @@ def test_the_bytes_of_priorities() -> None:
     """Four for each slot."""
     state = build().init(jax.tree.map(lambda x: jnp.asarray(x[0, 0]), slots(1)))
     assert state.priorities.of_slot.nbytes == 4 * build().capacity * STREAMS
+
+
+@pytest.mark.parametrize("streams", [1, 16])
+def test_large_rings_draw_rows_only(streams: int) -> None:
+    """Sums of 60,000 chances round; what is drawn begins a row, and its weight is at most 1."""
+    buffer = PrioritisedBuffer(60_000, streams, 100, 100, 512)
+    time = (jnp.arange(60_000) % 101).astype(jnp.int32)
+    slot = Transition(time, time, time, jnp.float32(time), time, jnp.zeros_like(time))
+    storage = jax.tree.map(lambda x: jnp.broadcast_to(x[:, None], (60_000, streams)), slot)
+    priority = jax.random.uniform(jax.random.key(0), (60_000, streams), minval=1e-3)
+    of_slot = jnp.where(storage.time == 0, priority, 0.0)
+    state = PrioritisedState(storage, jnp.int32(60_000), Priorities(of_slot, jnp.float32(1.0)))
+    draw = jax.jit(jax.vmap(lambda key: buffer.sample(state, key, 0.4)))
+    for seed in range(4):
+        sample = draw(jax.random.split(jax.random.key(seed), 64))
+        assert (of_slot[sample.where] > 0.0).all()
+        assert ((sample.weight > 0.0) & (sample.weight <= 1.0)).all()

@@ -13,10 +13,9 @@ import probes
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
 from adqn_jax.value import losses
 from adqn_jax.value.distributions import Quantiles, Scalar
-from adqn_jax.value.learner import loss_fn
-from adqn_jax.value.networks import Values
+from adqn_jax.value.networks import Outputs, Values
 from adqn_jax.value.regression import Regression
-from settings import drawn_rows, small
+from settings import as_outputs, drawn_rows, scalar_losses, small
 from test_adqn_jax.value.test_learner import ACTIONS, make_rows, make_values
 
 ENV = probes.Memory()
@@ -98,14 +97,15 @@ def test_double_selection() -> None:
     q, u = make_values(2), make_values(3)
     for algorithm, bootstraps in (("adqn", u), ("dqn", target)):
         has_u = algorithm == "adqn"
-        losses_ = regression(algorithm, select="online").losses(
-            rows, Values(online, q if has_u else None), Values(target, u if has_u else None), None
+        both = Values(online, q if has_u else None), Values(target, u if has_u else None)
+        compared = regression(algorithm, select="online").compare(
+            rows, *map(as_outputs, both), None
         )
         chosen = np.asarray(online).argmax(-1)[1:, :, None]
         value = np.take_along_axis(np.asarray(bootstraps)[1:], chosen, -1)[..., 0]
         returns = np.asarray(rows.reward)[:-1] + 0.9 * value
         taken = np.take_along_axis(np.asarray(online)[:-1], rows.action[:-1, :, None], -1)[..., 0]
-        np.testing.assert_allclose(losses_["q"], (returns - taken) ** 2, rtol=1e-5)
+        np.testing.assert_allclose(compared["q"].loss, (returns - taken) ** 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,8 @@ def test_trust_region_in_a_loss() -> None:
     u, u_target = make_values(2), make_values(3)
     hyper = HYPER.replace(trust_alpha=0.5)
     of = Regression(ALGORITHMS["adqn"], LossConfig(bootstrap="trust-region"), hyper, Scalar())
-    got = of.losses(rows, Values(online, u), Values(target, u_target), None)
+    both = Values(online, u), Values(target, u_target)
+    got = of.compare(rows, *map(as_outputs, both), None)
     chosen = np.asarray(online).argmax(-1)[1:, :, None]
     returns = np.asarray(rows.reward)[:-1]
     returns = returns + 0.9 * np.take_along_axis(np.asarray(u)[1:], chosen, -1)[..., 0]
@@ -148,7 +149,48 @@ def test_trust_region_in_a_loss() -> None:
         dropped = far & (np.sign(taken - old) != np.sign(taken - returns))
         assert 0 < dropped.sum() < far.sum() < far.size
         expected = np.where(dropped, 0.0, (returns - taken) ** 2)
-        np.testing.assert_allclose(got[name], expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(got[name].loss, expected, rtol=1e-4, atol=1e-6)
+        # A dropped transition is as far off as it is, and its row as urgent.
+        np.testing.assert_allclose(got[name].error, np.abs(returns - taken), rtol=1e-4, atol=1e-6)
+
+
+def test_a_trust_region_is_as_wide_for_every_action() -> None:
+    """Where Q regresses on U in all actions, the spread is that of all their values."""
+    rows = make_rows("." * 9)
+    q = make_values(0) * jnp.array([0.01, 1.0, 1.0, 10.0])
+    u = make_values(1)
+    of = regression("adqn-vr", bootstrap="trust-region")
+    both = Values(q, u), Values(q + 0.1, u)  # all off by the same
+    got = of.compare(rows, *map(as_outputs, both), None)
+    expected = np.mean((np.asarray(u) - np.asarray(q)) ** 2, -1)[:-1]
+    np.testing.assert_allclose(got["q"].loss, expected, rtol=1e-4)
+
+
+def test_no_draw_both_chooses_and_values() -> None:
+    """Implicit quantiles are drawn; the values that choose actions are those that act."""
+    trainer, _, state = trained("adqn", values="implicit-quantile")
+    rows = drawn_rows(trainer, state, jax.random.key(0))
+    networks, params = trainer.agent.networks, state.agent.params
+    one, two = (networks.outputs(params, rows.inputs, jax.random.key(i)) for i in range(2))
+    assert np.abs(one.q - two.q).max() > 1e-4
+    for outputs in (one, two):
+        acting = networks.unroll(params, rows.inputs)
+        jax.tree.map(np.testing.assert_array_equal, outputs.values, acting)
+
+
+def test_the_values_choose() -> None:
+    """And not the outputs, whatever these say."""
+    rows = make_rows("." * 9, reward=jnp.zeros((9, 3)))
+    shape = (*rows.action.shape, ACTIONS, 4)
+    q = jax.random.normal(jax.random.key(0), shape)
+    values = Values(make_values(1), None)
+    of = Regression(ALGORITHMS["dqn"], LossConfig(), HYPER.replace(discount=1.0), Quantiles(4))
+    outputs = Outputs(q, None, None, values)
+    got = of.compare(rows, outputs, outputs, jax.random.key(2))["q"].loss[3, 1]
+    best, taken = int(values.q[4, 1].argmax()), int(rows.action[3, 1])
+    shares = jnp.array([0.125, 0.375, 0.625, 0.875])
+    expected = losses.quantile_huber(q[3, 1, taken], shares, q[4, 1, best], 1.0)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("algorithm", ["dqn", "adqn-vr"])
@@ -180,7 +222,7 @@ def test_padding_changes_nothing(algorithm: str) -> None:
 
     def loss(params: Any, rows: Any) -> jax.Array:
         of = [networks.unroll(p, rows.inputs) for p in (params, other)]
-        by_model = loss_fn(ALGORITHMS[algorithm], LossConfig(), HYPER, rows, *of)
+        by_model = scalar_losses(algorithm, LossConfig(), HYPER, rows, *of)
         return sum(by_model.values(), jnp.float32(0.0))
 
     one, two = (jax.jit(jax.value_and_grad(loss))(agent.params, x) for x in (ours, theirs))
@@ -283,7 +325,8 @@ def test_values_say_what_is_regressed_on() -> None:
     rows = make_rows("." * 9)
     shape = (*rows.action.shape, ACTIONS, 4)
     draw = [jax.random.normal(jax.random.key(i), shape) for i in range(4)]
-    got = of.losses(rows, Values(draw[0], draw[1]), Values(draw[2], draw[3]), jax.random.key(0))
+    outputs = [Outputs(q, u, None, Values(q.mean(-1), u.mean(-1))) for q, u in (draw[:2], draw[2:])]
+    got = of.compare(rows, *outputs, jax.random.key(0))
     slot, row = 3, 1
     expected = np.mean(
         [
@@ -294,7 +337,7 @@ def test_values_say_what_is_regressed_on() -> None:
             for a in range(ACTIONS)
         ]
     )  # fmt: skip
-    np.testing.assert_allclose(got["q"][slot, row], expected, rtol=1e-5)
+    np.testing.assert_allclose(got["q"].loss[slot, row], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
@@ -306,8 +349,9 @@ def test_lambda_returns_of_distributions(lam: float) -> None:
     q = values.mean(-1)
     by_atoms = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Quantiles(4))
     scalar = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Scalar())
-    draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, Values(values, None), q, key).mean))
+    outputs = Outputs(values, None, None, Values(q, None))
+    draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, outputs, q, key).mean))
     drawn = draw(jax.random.split(jax.random.key(1), 4000))
-    exact = scalar.returns(rows, Values(q, None), q, None).atoms
+    exact = scalar.returns(rows, as_outputs(Values(q, None)), q, None).atoms
     error = 4.5 * np.asarray(drawn).std(0) / np.sqrt(4000) + 1e-5
     assert (np.abs(drawn.mean(0) - exact) < error).all()

@@ -16,8 +16,9 @@ from adqn_jax import ALGORITHMS, Algorithm, Config, Hyperparameters, LossConfig,
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs, Params, Rows
 from adqn_jax.value import ValueNetworks, make_networks
-from adqn_jax.value.learner import Learner, loss_fn
+from adqn_jax.value.learner import Learner
 from adqn_jax.value.networks import Values
+from settings import scalar_losses
 
 NETWORKS = {  # the authors' networks, which have a shorter head after convolutions
     "heavenhell-3": NetworkConfig(),
@@ -222,7 +223,9 @@ def test_golden_loss_of_each_episode(recorded: tuple[str, Recording], name: str)
     _, recording = recorded
     algorithm = ALGORITHMS[name]
     # The values of a row do not depend on its neighbours: a row is taken out of rows and values.
-    loss = jax.jit(lambda rows, *values: loss_fn(algorithm, LossConfig(), HYPER, rows, *values))
+    loss = jax.jit(
+        lambda rows, *values: scalar_losses(algorithm.name, LossConfig(), HYPER, rows, *values)
+    )
     everything = (recording.rows, *values_of(recorded, algorithm))
     for row in range(recording["lengths"].size):
         ours = loss(*jax.tree.map(lambda x, row=row: x[:, row : row + 1], everything))

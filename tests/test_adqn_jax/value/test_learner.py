@@ -10,10 +10,10 @@ import pytest
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, envs, make_trainer
 from adqn_jax.types import Inputs, Rows
 from adqn_jax.value.distributions import Scalar
-from adqn_jax.value.learner import loss_fn, slot_weights
+from adqn_jax.value.learner import slot_weights
 from adqn_jax.value.networks import Values
 from adqn_jax.value.regression import Regression
-from settings import drawn_rows, small
+from settings import as_outputs, drawn_rows, scalar_losses, small
 
 SLOTS, ROWS, ACTIONS = 9, 3, 4
 HYPER = Hyperparameters(discount=0.9, return_lambda=0.8)
@@ -48,15 +48,15 @@ def target_returns(
 ) -> jax.Array:
     """Return what Q and U regress on, where Q selects for itself."""
     regression = Regression(ALGORITHMS["adqn"], config, hyper, Scalar())
-    return regression.returns(rows, values, values.q, key=None).atoms
+    return regression.returns(rows, as_outputs(values), values.q, key=None).atoms
 
 
 @pytest.mark.parametrize("name", ["adqn", "adqn-state"])
 def test_u_equal_to_q_makes_adqn_dqn(name: str) -> None:
     """With U = Q the asymmetric losses are DQN's."""
     rows, online, target = make_rows(), make_values(0), make_values(1)
-    of = lambda a, u: loss_fn(  # noqa: E731
-        ALGORITHMS[a], LossConfig(), HYPER, rows,
+    of = lambda a, u: scalar_losses(  # noqa: E731
+        a, LossConfig(), HYPER, rows,
         Values(online, online if u else None), Values(target, target if u else None),
     )  # fmt: skip
     dqn, adqn = of("dqn", False), of(name, True)
@@ -78,8 +78,8 @@ def test_variance_reduction_regresses_on_the_target_u() -> None:
     """Q's loss is the mean square distance to U in all actions, or in the one taken."""
     rows, q, u = make_rows(), make_values(0), make_values(1)
     both = {
-        which: loss_fn(
-            ALGORITHMS["adqn-vr"], LossConfig(regress_actions=which), HYPER, rows,
+        which: scalar_losses(
+            "adqn-vr", LossConfig(regress_actions=which), HYPER, rows,
             Values(q, make_values(2)), Values(make_values(3), u),
         )["q"]
         for which in ("all", "taken")

@@ -112,6 +112,10 @@ def follow(config: Config, sentence: str) -> Config:
     for name in ("row_length", "warmup_timesteps"):
         if match := re.search(rf"{name} must be at least (\d+)", sentence):
             return config.replace(**{name: int(match[1])})
+    if match := re.search(r"n_step must be at most (\d+)", sentence):
+        return config.replace(n_step=int(match[1]))
+    if "output_scale must be greater than 0" in sentence:
+        return config.replace(output_scale=0.1)
     if match := re.search(r"(replay_ratio|average|eval_params|target) must be (\w+)", sentence):
         return config.replace(**{match[1]: 1.0 if match[2] == "1" else match[2]})
     if match := re.search(r"with replay_ratio (\S+) it is \d+$", sentence):
