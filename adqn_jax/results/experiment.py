@@ -95,20 +95,21 @@ def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text())
-        return flat(_as_written_now(config["run"])), dict(config["made_with"])
+        return flat(decided(config["run"])), dict(config["made_with"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"nothing to resume: {path} is not what run.py writes; --overwrite starts anew"
         ) from error
 
 
-def _as_written_now(run: dict[str, Any]) -> dict[str, Any]:
-    """Give what an older version did not know, and what is not read, its default.
+def decided(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides the numbers of one experiment or of several, as config.json has it.
 
-    What is no experiment stays as it is.
+    What an older version did not know, and what is not read, has its default; what is no experiment
+    stays as it is.
     """
     if isinstance(run.get("points"), dict):
-        points = {name: _as_written_now(point) for name, point in run["points"].items()}
+        points = {name: decided(point) for name, point in run["points"].items()}
         return run | {"points": points}
     try:
         return Experiment.from_json(run).settled().to_json()
@@ -146,7 +147,7 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
     Raises:
       ValueError: when they differ in more than a larger number of timesteps, naming it.
     """
-    now = flat(_as_written_now(now))
+    now = flat(now)
     known = {*before, *now}
     if {
         "order",

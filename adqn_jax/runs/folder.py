@@ -106,7 +106,7 @@ def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resum
         raise ValueError(f"nothing to {what}: {folder} holds no run")
     if resume:
         before, made_before = experiment.read_record(folder)
-        experiment.refuse_differences(before, run)
+        experiment.refuse_differences(before, experiment.decided(run))
         _tell_versions(made_before)
     elif _occupied(folder) and not overwrite:
         if not config.exists():

@@ -102,6 +102,18 @@ def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_options_that_are_not_read_are_said(tmp_path: pathlib.Path) -> None:
+    """Whoever gives one is told what it needs; defaults are not mentioned."""
+    words = ("--n-step", "5", "--trust-alpha", "1", "--target-tau", "0.3", "--dry-run")
+    said = call(run.main, *words)
+    assert said.code == 0, said.err
+    notes = [line for line in said.out.splitlines() if line.startswith("note: ")]
+    assert sorted(notes) == [
+        "note: --n-step is not read; it needs --returns n-step",
+        "note: --trust-alpha is not read; it needs --bootstrap trust-region",
+    ]
+
+
 def test_too_many_seeds_are_refused(tmp_path: pathlib.Path) -> None:
     """A run that cannot fit says how many seeds would, before it allocates anything."""
     large = ("--buffer-timesteps", "4000000000", "--seeds", "4")

@@ -69,6 +69,21 @@ def test_a_folder_gives_back_what_was_written(tmp_path: pathlib.Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
+def test_what_is_not_read_decides_nothing(tmp_path: pathlib.Path) -> None:
+    """A run of a version without some part is the same as one that does not read it."""
+    now = dataclasses.replace(ONE, config=ONE.config.replace(value_most=1.0, priority_alpha=0.3))
+    older = ONE.to_json()
+    del older["heads"], older["hyper"]["priority_alpha"], older["train"]["replay"]
+    assert older != now.to_json()
+    experiment.write(tmp_path, older)
+    before, _ = experiment.read_record(tmp_path)
+    experiment.refuse_differences(before, experiment.decided(now.to_json()))
+    assert experiment.read(tmp_path).settled() == now.settled()
+    reads = dataclasses.replace(now, config=now.config.replace(replay="prioritised"))
+    with pytest.raises(ValueError, match="priority_alpha"):
+        experiment.refuse_differences(before, experiment.decided(reads.to_json()))
+
+
 def test_several_points_are_kept_in_order() -> None:
     """As they lie side by side, whatever their names."""
     points = {"b": ONE, "a": dataclasses.replace(ONE, seed=1)}
