@@ -12,7 +12,7 @@ import pytest
 import probes
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
 from adqn_jax.value import losses
-from adqn_jax.value.distributions import Quantiles, Scalar
+from adqn_jax.value.distributions import Categorical, Quantiles, Scalar
 from adqn_jax.value.networks import Outputs, Values
 from adqn_jax.value.regression import Regression
 from settings import as_outputs, drawn_rows, scalar_losses, small
@@ -340,14 +340,15 @@ def test_values_say_what_is_regressed_on() -> None:
     np.testing.assert_allclose(got["q"].loss[slot, row], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [Quantiles(4), Categorical(4, -2.0, 3.0)], ids=str)
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
-def test_lambda_returns_of_distributions(lam: float) -> None:
+def test_lambda_returns_of_distributions(lam: float, kind: Any) -> None:
     """Drawn lengths have, on average, the mean of the scalar lambda-return."""
     rows = make_rows("...T...L.")
     values = jax.random.normal(jax.random.key(0), (*rows.action.shape, ACTIONS, 4))
     hyper = HYPER.replace(return_lambda=lam)
-    q = values.mean(-1)
-    by_atoms = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Quantiles(4))
+    q = kind.mean(values)
+    by_atoms = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, kind)
     scalar = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Scalar())
     outputs = Outputs(values, None, None, Values(q, None))
     draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, outputs, q, key).mean))
