@@ -1,4 +1,4 @@
-"""Compare runs of one algorithm that differ in what was chosen for it, at equal training time.
+"""Compare runs of one algorithm that differ in what was chosen for it, at equal cost.
 
 Prints a table and writes it beside the figure. Runs of one environment and algorithm share a panel,
 and are told apart by the names of their folders.
@@ -23,7 +23,7 @@ def compare(
     metric: str = "eval_return",
     against: courses.Against = "seconds",
     goal: float = 0.9,
-    seconds: float | None = None,
+    at: float | None = None,
 ) -> None:
     """Compare runs.
 
@@ -31,18 +31,16 @@ def compare(
       runs: run folders, <out>/<env>/<algo>/<name>.
       to: the figure to write; the table goes beside it, ending in .csv.
       metric: a column of metrics.csv, such as eval_return or eval_discounted_return.
-      against: what the figure's axis counts, seconds of training or timesteps simulated.
+      against: what runs cost, seconds of training or timesteps simulated.
       goal: of the mean over seeds; the table says when it was first reached.
-      seconds: of training, after which runs are compared; by default those that the shortest run
-        of each environment and algorithm has had.
+      at: the cost at which runs are compared; by default what the shortest run of each environment
+        and algorithm has cost.
     """
     figures.check_ending(to)
     if not math.isfinite(goal):
         raise ValueError(f"goal must be finite, got {goal}")
-    if seconds is not None and not seconds > 0:
-        raise ValueError(f"seconds must be greater than 0, got {seconds}")
     groups = courses.load_courses(runs, metric)
-    rows = courses.compare(groups, goal, seconds)
+    rows = courses.compare(groups, against, goal, at)
     print(tables.markdown(rows), end="")
     courses.draw(groups, to, against, metric)
     tables.write(to.with_suffix(".csv"), rows)

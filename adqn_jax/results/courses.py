@@ -1,4 +1,4 @@
-"""Runs of one algorithm that differ in what was chosen for it, compared at equal training time."""
+"""Runs of one algorithm that differ in what was chosen for it, compared at equal cost."""
 
 import dataclasses
 import itertools
@@ -32,9 +32,13 @@ class Course:
         """The run's folder."""
         return self.run.folder.resolve().name
 
-    def until(self, seconds: float) -> Result:
-        """Return the run as it was after so many seconds; its first log point at least."""
-        points = max(1, int((self.seconds <= seconds).sum()))
+    def spent(self, against: Against) -> np.ndarray:
+        """Return what each log point had cost, [L]: seconds of training, or timesteps."""
+        return self.seconds if against == "seconds" else self.run.timesteps
+
+    def until(self, against: Against, at: float) -> Result:
+        """Return the run as it was once so much was spent."""
+        points = int((self.spent(against) <= at).sum())
         run = self.run
         return dataclasses.replace(
             run, timesteps=run.timesteps[:points], values=run.values[:points]
@@ -62,50 +66,53 @@ def load_courses(folders: Sequence[pathlib.Path], metric: str) -> dict[str, list
     return groups
 
 
-def compare(groups: dict[str, list[Course]], goal: float, budget: float | None = None) -> list[Row]:
-    """Compare the runs of each group after the training time that all of them have had.
+def compare(
+    groups: dict[str, list[Course]], against: Against, goal: float, at: float | None = None
+) -> list[Row]:
+    """Compare the runs of each group once all of them have spent the same.
 
     Args:
       groups: as `load_courses` returns them.
+      against: what is spent, seconds of training all seeds, or timesteps of a seed.
       goal: of the mean over seeds.
-      budget: seconds of training; None: those of the group's shortest run.
+      at: how much; None: what the group's shortest run has spent.
 
     Returns:
-      A row for each run: env, algo, run, seeds, seconds (the budget), timesteps (of a seed, by
-      then), final (mean over seeds of the last tenth of the log points until then) with the ends
-      low and high of its standard error, and the seconds and timesteps until the goal was first
-      reached, or nothing.
+      A row for each run: env, algo, run, seeds, seconds and timesteps (spent by then), final (mean
+      over seeds of the last tenth of the log points until then) with the ends low and high of its
+      standard error, and the seconds and timesteps until the goal was first reached, or nothing.
 
     Raises:
-      ValueError: when runs of a group cannot be compared: at `budget` one has not begun, or is
-        over; or they have different numbers of seeds, whose training time is that of all.
+      ValueError: when runs of a group cannot be compared: at `at` one has not begun, or is over; or
+        they have different numbers of seeds, whose training time is that of all.
     """
     rows = []
     for title, courses in groups.items():
-        least = max(course.seconds[0] for course in courses)
-        most = min(course.seconds[-1] for course in courses)
-        seconds = most if budget is None else budget
-        if not least <= seconds <= most:
+        spent = [course.spent(against) for course in courses]
+        least, most = max(x[0] for x in spent), min(x[-1] for x in spent)
+        each = most if at is None else at
+        if not least <= each <= most:
             raise ValueError(
-                f"{title}: all runs have log points from {least:.3g} to {most:.3g} seconds of "
-                f"training; {seconds:.3g} is outside"
+                f"{title}: all runs have log points from {least:.6g} to {most:.6g} {against}; "
+                f"{each:.6g} is outside"
             )
         if len({course.run.seeds.size + course.run.failed for course in courses}) > 1:
-            raise ValueError(f"{title}: runs of as many seeds can be compared at equal time")
-        for course in courses:
-            run, at = course.until(seconds), course.reaches(goal)
-            final = estimate(run.final)
-            numbers = {"final": final.value, "low": final.low, "high": final.high}
-            rows.append(
-                {"env": run.env, "algo": run.algo, "run": course.name, "seeds": run.seeds.size}
-                | {"seconds": f"{seconds:.0f}", "timesteps": int(run.timesteps[-1])}
-                | {name: f"{x:.3f}" for name, x in numbers.items()}
-                | {
-                    "goal_seconds": "" if at is None else f"{course.seconds[at]:.0f}",
-                    "goal_timesteps": "" if at is None else int(course.run.timesteps[at]),
-                }
-            )
+            raise ValueError(f"{title}: only runs of as many seeds can be compared")
+        rows += [_row(course, course.until(against, each), goal) for course in courses]
     return rows
+
+
+def _row(course: Course, run: Result, goal: float) -> Row:
+    final, reached = estimate(run.final), course.reaches(goal)
+    last = len(run.timesteps) - 1
+    row: Row = {"env": run.env, "algo": run.algo, "run": course.name, "seeds": run.seeds.size}
+    row |= {"seconds": f"{course.seconds[last]:.0f}", "timesteps": int(run.timesteps[last])}
+    numbers = {"final": final.value, "low": final.low, "high": final.high}
+    row |= {name: f"{number:.3f}" for name, number in numbers.items()}
+    if reached is None:
+        return row | {"goal_seconds": "", "goal_timesteps": ""}
+    seconds, timesteps = course.seconds[reached], course.run.timesteps[reached]
+    return row | {"goal_seconds": f"{seconds:.0f}", "goal_timesteps": int(timesteps)}
 
 
 def draw(groups: dict[str, list[Course]], to: pathlib.Path, against: Against, metric: str) -> None:
@@ -118,7 +125,7 @@ def draw(groups: dict[str, list[Course]], to: pathlib.Path, against: Against, me
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (title, courses) in zip(panels, groups.items(), strict=False):
         for course in courses:
-            x = course.seconds if against == "seconds" else course.run.timesteps
+            x = course.spent(against)
             mean, colour = estimate(course.run.values), palette(names.index(course.name))
             axes.fill_between(x, mean.low, mean.high, color=colour, alpha=0.15, lw=0)
             axes.plot(x, mean.value, color=colour, lw=1.2, label=course.name)

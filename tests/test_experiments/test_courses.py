@@ -55,9 +55,18 @@ def test_at_equal_time(runs: str) -> None:
 
 def test_another_time_and_another_goal(runs: str) -> None:
     """Where no run gets to the goal, nothing is said."""
-    rows = table_of(f"{runs} --seconds 15 --goal 1.5 --against timesteps")
+    rows = table_of(f"{runs} --at 15 --goal 1.5")
     assert [row["timesteps"] for row in rows.values()] == ["100", "300"]
     assert {row["goal_seconds"] for row in rows.values()} == {""}
+
+
+def test_at_equal_timesteps(runs: str) -> None:
+    """These two have learned the same from as many."""
+    for words, timesteps in (("", "400"), ("--at 250", "200")):
+        rows = table_of(f"{runs} --against timesteps {words}")
+        assert {row["timesteps"] for row in rows.values()} == {timesteps}
+        assert rows["slow"]["final"] == rows["fast"]["final"]
+        assert float(rows["slow"]["seconds"]) == 2 * float(rows["fast"]["seconds"])
 
 
 def test_bad_input(runs: str) -> None:
@@ -65,12 +74,12 @@ def test_bad_input(runs: str) -> None:
     for words, message in {
         "": "name at least one run folder",
         f"{runs} --to c.xyz": "--to must end in",
-        f"{runs} --seconds 0": "seconds must be greater than 0, got 0",
         f"{runs} --metric joy": "has no metric 'joy'",
         f"{runs} --goal nan": "goal must be finite, got nan",
-        f"{runs} --seconds 25": "from 10 to 20 seconds of training; 25 is outside",
-        f"{runs} --seconds 4": "4 is outside",
-        f"{runs} carflag/dqn/alone": "runs of as many seeds",
+        f"{runs} --at 25": "from 10 to 20 seconds; 25 is outside",
+        f"{runs} --at 4": "4 is outside",
+        f"{runs} --at 500 --against timesteps": "from 100 to 400 timesteps; 500 is outside",
+        f"{runs} carflag/dqn/alone": "only runs of as many seeds",
     }.items():
         refused = call(courses.main, *words.split())
         assert (refused.code, message in refused.err) == (2, True), refused
