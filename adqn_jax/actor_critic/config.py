@@ -44,9 +44,11 @@ class Hyperparameters:
     clip_range: Annotated[float, above(0), _CLIPS] = 0.2
     """How far from 1 the ratio of new and old probabilities may go before it gains nothing. Read by
     `ppo`."""
-    value_clip_range: Annotated[float, above(0), ReadWhen("clip_values", True, "clip-values")] = 0.2
-    """How far a value may go from the one before the epochs and gain by it. Read when `clip_values`
-    is `True`."""
+    value_clip_range: Annotated[
+        float, above(0), ReadWhen("value_loss", "clipped"), _CLIPS
+    ] = 0.2  # fmt: skip
+    """How far a value may go from the one before the epochs and gain by it. Read when `value_loss`
+    is `clipped`, by `ppo`."""
     target_period: Annotated[
         float, above(0), ReadWhen("target", "periodic"), _BOOTSTRAPS
     ] = 10_000  # fmt: skip
@@ -75,9 +77,9 @@ class LossConfig:
     normalise_advantages: bool = False
     """Whether advantages are brought to mean 0 and standard deviation 1, over all transitions that
     a seed trains on in an iteration, before the first epoch."""
-    clip_values: Annotated[bool, _CLIPS] = False
-    """Whether a value gains nothing by going further than `value_clip_range` in an iteration. Read
-    by `ppo`."""
+    value_loss: Annotated[Literal["square", "clipped"], _CLIPS] = "square"
+    """The critic's loss: the squared error; or one by which a value gains nothing when it goes
+    further than `value_clip_range` in an iteration. Read by `ppo`."""
 
 
 @dataclasses.dataclass(frozen=True)

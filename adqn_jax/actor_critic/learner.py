@@ -174,7 +174,7 @@ class Learner:
 
     def _critic(self, hyper: Hyperparameters, value: Array, batch: Batch) -> Array:
         """Return the critic's loss in every slot."""
-        if self.config.clip_values and self.algorithm.loss == "clip":
+        if self.config.value_loss == "clipped" and self.algorithm.loss == "clip":
             return _over_slots(
                 losses.clipped_value_loss, value, batch.old_value, batch.target,
                 fixed=(hyper.value_clip_range,),
