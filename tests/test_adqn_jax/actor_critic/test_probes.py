@@ -51,7 +51,7 @@ def test_two_steps() -> None:
 def test_action(algorithm: str) -> None:
     """The better action is learnt, with a critic and without."""
     histories = "whole" if algorithm == "reinforce" else "continued"
-    rows, looked = learned(probes.Choice(), algorithm, histories=histories)
+    _, looked = learned(probes.Choice(), algorithm, histories=histories)
     close(looked["pi(a|h)"], [0.0, 1.0], atol=0.15)
     assert set(looked) == {"pi(a|h)"} | ({"V(s)"} if algorithm == "ppo-state" else set())
     if "V(s)" in looked:

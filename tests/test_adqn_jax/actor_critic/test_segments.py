@@ -50,8 +50,7 @@ def test_a_row_within_an_episode_is_part_of_the_whole(history: str, algo: str) -
             batches.append((batch.old_value, batch.old_log_prob))
         whole = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
         outputs, _ = agent.networks.unroll(own.params, whole)
-        action = jnp.concatenate([batch.action for batch in (batch,)])
-        return outputs, batches, whole, action
+        return outputs, batches, whole, batch.action
 
     outputs, batches, whole, action = run(jax.random.key(0))
     assert not whole.start[STEPS].all(), "some of the second rows begin within an episode"
