@@ -132,6 +132,11 @@ class BaseConfig:
         """The parts by their names."""
         return {name: getattr(self, name) for name in self.part_types()}
 
+    @property
+    def flat(self) -> dict[str, Any]:
+        """The values of all fields of all parts, by the fields' names."""
+        return {name: value for part in self.parts.values() for name, value in vars(part).items()}
+
     def replace(self, **changes: Any) -> Self:
         """Change fields of any parts.
 

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import benchmark
 import courses
 import diagnose
 import exactness
@@ -18,7 +19,7 @@ from runs import call, rows_of
 
 WORDS = (
     *("--env", "heavenhell-1", "--seeds", "2", "--total-timesteps", "480", "--log-every", "80"),
-    *("--num-envs", "2", "--steps-per-iteration", "10", "--minibatches", "1"),
+    *("--num-envs", "2", "--steps-per-iteration", "10"),
     *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
     *("--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
 )
@@ -50,12 +51,31 @@ def test_every_command() -> None:
     assert "ppo-asym has no Q(h,a) to compare" in refused.err
 
 
-def test_nothing_reads_it() -> None:
-    """What an algorithm does not read cannot be swept."""
-    words = (*WORDS, "--algo", "a2c", "--grid", "clip-range=0.1,0.3")
-    ended = call(sweep.main, *words)
-    assert ended.code == 2
-    assert "nothing reads clip-range: it needs an algorithm called ppo" in ended.err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--algo a2c --clip-range 0.1", "nothing reads clip-range with a2c: it needs an algorithm"),
+        ("--algo reinforce --n-step 3", "nothing reads n-step with reinforce: it needs an"),
+        ("--algo reinforce --value-weight 0.5", "an algorithm with a critic, which is any but"),
+        ("--algo dqn --regress-actions taken", "it needs an algorithm with -vr"),
+        ("--algo ppo --preset rainbow", "unknown preset 'rainbow'; known are fast, paper, for ppo"),
+        ("--algo reinforce --histories continued", "histories must be whole"),
+    ],
+)
+def test_refused(words: str, message: str) -> None:
+    """What an algorithm cannot read is refused, not ignored."""
+    ended = call(run.main, *words.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+
+
+def test_what_nothing_reads_cannot_be_swept() -> None:
+    """Nor can a benchmark of replay measure what has none."""
+    swept = call(sweep.main, *WORDS, "--algo", "a2c", "--grid", "clip-range=0.1,0.3")
+    measured = call(benchmark.main, "replay", "--algo", "ppo", "--names", "carflag")
+    assert (swept.code, measured.code) == (2, 2)
+    assert "nothing reads clip-range" in swept.err
+    assert "ppo has no replay" in measured.err
 
 
 def test_resume_continues_exactly() -> None:

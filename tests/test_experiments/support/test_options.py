@@ -23,10 +23,15 @@ def choices(draw: Any) -> options.Args:
     env, algo = draw(st.sampled_from(ENVS)), draw(st.sampled_from(list(families.algorithms())))
     family = families.family_of(algo).config
     parts = {name: draw(part(kind)) for name, kind in family.part_types().items()}
+    preset = draw(st.sampled_from(list(presets.PRESETS[family])))
+    config = family(algo, **parts)
+    kept = presets.preset(preset, env, algo).flat  # what the algorithm does not read is as it was
+    unread = [name for name, reader in families.unread(config).items() if reader.needs]
+    config = config.replace(**{name: kept[name] for name in unread})
     return options.Args(
-        env=env, algo=algo, preset=draw(st.sampled_from(list(presets.PRESETS[family]))),
+        env=env, algo=algo, preset=preset,
         observe=draw(st.sampled_from(get_args(envs.Observe))), seeds=draw(st.integers(1, 10**6)),
-        seed=draw(st.integers(0, 2**32 - 1)), config=family(algo, **parts),
+        seed=draw(st.integers(0, 2**32 - 1)), config=config,
     )  # fmt: skip
 
 
