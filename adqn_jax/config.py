@@ -107,7 +107,7 @@ class LoopConfig:
     log_every: Annotated[int, Range(1)] = 20_000
     """Timesteps between log points, each with an evaluation; rounded up to whole iterations."""
     eval_episodes: Annotated[int, Range(1)] = 32
-    """Greedy episodes per evaluation and seed."""
+    """Episodes per evaluation and seed; greedy, unless the family has policies that draw."""
 
 
 @dataclasses.dataclass(frozen=True)

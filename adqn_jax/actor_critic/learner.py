@@ -77,8 +77,8 @@ class Learner:
 
         Args:
           hyper: traced numbers.
-          params: of the actor and, where there is one, the critic.
-          target_params: {"target": of the target critic}, or nothing.
+          params: of "actor" and, where there is one, "critic".
+          target_params: of "target", another critic, or nothing.
           segment: T slots of E rows.
           memory: of each critic, before the segment, leaves [E, ...].
 
@@ -140,8 +140,9 @@ class Learner:
         estimate of KL(π_old || π).
         """
         outputs, _ = self.networks.unroll(params, batch.inputs, batch.memory)
-        share = batch.trained / jnp.maximum(batch.trained.sum(), 1)
-        weight = share if self.config.over_time == "mean" else batch.trained / share.shape[1]
+        counted = batch.trained.astype(jnp.float32)
+        share = counted / jnp.maximum(counted.sum(), 1.0)  # there may be nothing to train on
+        weight = share if self.config.over_time == "mean" else counted / counted.shape[1]
         log_probs = outputs["actor"]
         actor, measured = self._actor(hyper, _taken(log_probs, batch.action), batch)
         entropy = measured["mean_entropy"] = _over_slots(losses.entropy, log_probs)
@@ -220,6 +221,7 @@ def _taken(log_probs: Array, action: Array) -> Array:
 
 
 def _normalise(advantage: Array, trained: Array) -> Array:
-    share = trained / jnp.maximum(trained.sum(), 1)  # there may be nothing to train on
+    counted = trained.astype(jnp.float32)
+    share = counted / jnp.maximum(counted.sum(), 1.0)
     centred = advantage - jnp.sum(share * advantage)
     return centred / (jnp.sqrt(jnp.sum(share * jnp.square(centred))) + 1e-8)

@@ -272,12 +272,13 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     assert jax.tree.all(jax.tree.map(jnp.isfinite, moved))
 
 
-def test_x64_changes_no_dtype() -> None:
+@pytest.mark.parametrize("config", [small("adqn-vr"), ON_POLICY], ids=["value", "on-policy"])
+def test_x64_changes_no_dtype(config: BaseConfig) -> None:
     """Whatever JAX takes for a float, states keep theirs."""
     shapes = {}
     for wide in (False, True):
         with jax.enable_x64(wide):
-            trainer = make_trainer(small("adqn-vr"), *envs.make("carflag"))
+            trainer = make_trainer(config, *envs.make("carflag"))
             hyper = jax.tree.map(jnp.asarray, trainer.config.hyper)  # wide, too
             state = jax.eval_shape(trainer.init, jax.random.key(0))
             state = jax.eval_shape(lambda s, h, t=trainer: t.iterate(s, h, 1), state, hyper)
