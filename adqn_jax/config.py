@@ -107,7 +107,7 @@ class LoopConfig:
     log_every: Annotated[int, Range(1)] = 20_000
     """Timesteps between log points, each with an evaluation; rounded up to whole iterations."""
     eval_episodes: Annotated[int, Range(1)] = 32
-    """Greedy episodes per evaluation and seed."""
+    """Episodes per evaluation and seed; greedy, unless the family has policies that draw."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +131,11 @@ class BaseConfig:
     def parts(self) -> dict[str, Any]:
         """The parts by their names."""
         return {name: getattr(self, name) for name in self.part_types()}
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        """The values of all fields of all parts, by the fields' names."""
+        return {name: value for part in self.parts.values() for name, value in vars(part).items()}
 
     def replace(self, **changes: Any) -> Self:
         """Change fields of any parts.

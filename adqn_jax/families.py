@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from adqn_jax import value
+from adqn_jax import actor_critic, value
 from adqn_jax.agent import Agent, Networks
 from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
 from adqn_jax.replay import SlotCodec
@@ -25,7 +25,15 @@ class Family:
 
 
 #: In the order in which algorithms are listed.
-FAMILIES = (Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks),)
+FAMILIES = (
+    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks),
+    Family(
+        actor_critic.ALGORITHMS,
+        actor_critic.Config,
+        actor_critic.make_agent,
+        actor_critic.make_policy_networks,
+    ),
+)
 
 
 def algorithms() -> Iterator[str]:

@@ -34,6 +34,8 @@ class Plan:
     """Chunks between log points."""
     log_points: int
     """Log points in the run."""
+    restarts: bool = False
+    """Whether each iteration begins with an episode in every stream."""
     window: int = WINDOW
 
     @property
@@ -55,6 +57,11 @@ class Plan:
         """Timesteps simulated after that many iterations, warm-up included."""
         return self.num_envs * self.warmup_steps + iteration * self.timesteps_per_iteration
 
+    def passed(self, timesteps: Any, period: Any) -> Any:
+        """Whether a period of timesteps ended in the iteration that reached so many."""
+        before = (timesteps - self.timesteps_per_iteration) // period
+        return timesteps // period > before
+
     @property
     def total_timesteps(self) -> int:
         """Timesteps that the run simulates, warm-up included."""
@@ -63,7 +70,7 @@ class Plan:
 
 def make_plan(
     train: LoopConfig, *, longest_episode: int, warmup_steps: int, steps: int, updates: int,
-    batch_rows: int, row_length: int,
+    batch_rows: int, row_length: int, restarts: bool = False,
 ) -> Plan:  # fmt: skip
     """Divide a run into log points, and these into chunks; the arguments are fields of `Plan`."""
     per_iteration = train.num_envs * steps
@@ -82,6 +89,7 @@ def make_plan(
         iterations_per_chunk=iterations_per_chunk,
         chunks_per_log=chunks_per_log,
         log_points=max(1, math.ceil(left / per_log)),
+        restarts=restarts,
     )
 
 

@@ -30,8 +30,8 @@ _METADATA = "metadata"
 class Policy:
     """One seed's networks and parameters.
 
-    `initial_carry` and `act` are pure; they need Q's parameters only, neither the environment nor
-    its privileged state.
+    `initial_carry` and `act` are pure; they need the parameters of what acts only, Q's or the
+    actor's, neither the environment nor its privileged state.
     """
 
     config: Any
@@ -64,17 +64,17 @@ class Policy:
     def act(
         self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
     ) -> tuple[Array, Carry, Array]:
-        """Choose an action, the best that is known but with probability `epsilon` uniform.
+        """Choose an action as in evaluation, but with probability `epsilon` uniform.
 
         Args:
           carry: from `initial_carry`, or from the step before.
           observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
-          key: consumed; it matters only where `epsilon` is not 0.
+          key: consumed; it matters only where `epsilon` is not 0 or the policy draws its actions.
           epsilon: probability of a random action.
 
         Returns:
           The action, int32 [...]; the carry of the next step; a score of each action, float
-          [..., A]: of value-based policies Q(h,.).
+          [..., A]: of value-based policies Q(h,.), of others log π(.|h).
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is

@@ -126,6 +126,7 @@ class Trainer:
     def greedy_episodes(self, state: TrainState, hyper: Any) -> Episode:
         """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
 
+        The agent's policy acts: as well as it can, unless it is told to draw actions.
         Keys are derived from the state's, not consumed: whether and when one evaluates does not
         change training.
         """
@@ -171,6 +172,10 @@ class Trainer:
         key, key_collect, key_learn = jax.random.split(state.key, 3)
         who = self.agent.behaviour(state.agent, hyper, self.plan.timesteps(state.iteration))
         state = dataclasses.replace(state, key=key, iteration=state.iteration + 1)
+        if self.plan.restarts:
+            key_collect, key_streams = jax.random.split(key_collect)
+            streams = self._start(key_streams, self.plan.num_envs)
+            state = dataclasses.replace(state, streams=streams)
         state, gathered = self._collect(state, who, key_collect, self.plan.steps_per_iteration)
         timesteps = self.plan.timesteps(state.iteration)
         agent, diagnostics = self.agent.learn(state.agent, gathered, hyper, timesteps, key_learn)
@@ -190,7 +195,7 @@ class Trainer:
         carry, keys = (state.streams, state.window), jax.random.split(key, num_steps)
         (streams, window), slots = jax.lax.scan(body, carry, keys)
         after = self.interaction.inputs(streams)
-        gathered = Rollout(slots, state.streams.carry.memory, after)
+        gathered = Rollout(slots, state.streams.carry, after)
         return dataclasses.replace(state, streams=streams, window=window), gathered
 
     def _start(self, key: Array, num_streams: int) -> Stream:

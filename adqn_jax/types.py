@@ -125,7 +125,7 @@ class Rollout:
     """What T steps of E streams gave, in the order in which it happened."""
 
     slots: Transition  # [T, E, ...]
-    memory: PyTree  # [E, ...] the actor's, before the first slot
+    carry: Carry  # [E, ...] what acting remembered before the first slot
     after: Inputs  # [E, ...] of the slot that comes next; bootstraps only
 
 

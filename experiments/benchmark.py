@@ -16,14 +16,14 @@ if __name__ == "__main__":
 
 from adqn_jax.results.figures import check_ending
 from adqn_jax.versions import made_with
-from support import paper, presets
+from support import paper
 from support.benchmarks.draw import draw_scaling
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.precision import deviations
 from support.benchmarks.reference import compare
 from support.benchmarks.replay import replay_costs, with_small_buffer
-from support.benchmarks.setting import Setting
+from support.benchmarks.setting import Setting, value_based
 from support.benchmarks.start import seconds_to_progress
 from support.benchmarks.train import Throughput, measure
 
@@ -75,7 +75,7 @@ def replay(
     print(f"{'':>24}" + "".join(f"{title:>26}" for title in head))
     results = {}
     for name in names:
-        results[name] = replay_costs(name, presets.preset(preset, name, algo), seconds)
+        results[name] = replay_costs(name, value_based(preset, name, algo), seconds)
         print(f"{name:>24}" + "".join(f"{value:>26.4g}" for value in results[name].values()))
     if json is not None:
         _write(json, {"replay": results})
@@ -97,7 +97,7 @@ def precision(
     """
     results = {}
     for name in names:
-        config = with_small_buffer(presets.preset(preset, name, algo), name)
+        config = with_small_buffer(value_based(preset, name, algo), name)
         results[name] = deviations(name, config)
         for kind, row in results[name].items():
             cells = "".join(f"{what:>12} {value:8.1e}" for what, value in row.items())

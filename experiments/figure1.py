@@ -10,13 +10,15 @@ import math
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 from support import cli
 
 if __name__ == "__main__":
     cli.set_up()
 
-from adqn_jax import Config, make_trainer
+from adqn_jax import TrainConfig, make_trainer
+from adqn_jax.config import BaseConfig
 from adqn_jax.results import figures, load
 from adqn_jax.results.experiment import CONFIG, Experiment
 from adqn_jax.runs.interrupts import Interrupts, StopError
@@ -98,7 +100,7 @@ def _wait(process: subprocess.Popen) -> int | None:
         return None
 
 
-def shorten(config: Config, fraction: float, longest: int) -> Config:
+def shorten(config: BaseConfig, fraction: float, longest: int) -> BaseConfig:
     """Shorten a run.
 
     Args:
@@ -107,31 +109,32 @@ def shorten(config: Config, fraction: float, longest: int) -> Config:
       longest: the environment's longest episode, which a row must hold before training begins.
 
     Returns:
-      The run with `fraction` of the timesteps, warm-up and fall of epsilon, rounded up to what the
-      first gradient step needs; with a smaller buffer where it would not fill, with fewer parallel
-      environments where the warm-up would not give a row of each, and with log points so far apart
-      that evaluating does not take longer than training.
+      The run with `fraction` of the timesteps, warm-up and of what falls with time, rounded up to
+      what the first gradient step needs; with a smaller buffer where it would not fill, with fewer
+      parallel environments where the warm-up would not give a row of each, and with log points so
+      far apart that evaluating does not take longer than training.
     """
     if fraction == 1:
         return config
-    train = config.train
-    slots = (train.row_length or longest) + 1
-    num_envs = max(int(fraction * train.warmup_timesteps) // slots, _FEWEST_ENVS)
-    num_envs = min(num_envs, train.num_envs)
-    warmup = max(math.ceil(fraction * train.warmup_timesteps), num_envs * slots)
-    total = max(math.ceil(fraction * train.total_timesteps), 2 * warmup)
+    train, hyper = config.parts["train"], config.parts["hyper"]
+    changes: dict[str, Any] = {
+        field.name: float(math.ceil(fraction * getattr(hyper, field.name)))
+        for field in dataclasses.fields(hyper)
+        if field.name.endswith("_timesteps")
+    }
+    total, warmup = math.ceil(fraction * train.total_timesteps), 0
+    if isinstance(train, TrainConfig):
+        slots = (train.row_length or longest) + 1
+        num_envs = max(int(fraction * train.warmup_timesteps) // slots, _FEWEST_ENVS)
+        num_envs = min(num_envs, train.num_envs)
+        warmup = max(math.ceil(fraction * train.warmup_timesteps), num_envs * slots)
+        total = max(total, 2 * warmup)
+        buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
+        changes |= {"num_envs": num_envs, "warmup_timesteps": warmup, "buffer_timesteps": buffer}
     evaluated = train.eval_episodes * longest
     log_every = max(math.ceil(fraction * train.log_every), evaluated // _MOST_EVALUATED)
-    log_every = min(log_every, (total - warmup) // 2)  # two log points make a curve
-    buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
-    falls = {
-        name: float(math.ceil(fraction * getattr(config.hyper, name)))
-        for name in ("epsilon_timesteps", "priority_timesteps")
-    }
-    return config.replace(
-        **falls, total_timesteps=total, warmup_timesteps=warmup,
-        num_envs=num_envs, log_every=log_every, buffer_timesteps=buffer,
-    )  # fmt: skip
+    log_every = max(min(log_every, (total - warmup) // 2), 1)  # two log points make a curve
+    return config.replace(**changes, total_timesteps=total, log_every=log_every)
 
 
 def grid(args: Args) -> list[Pair]:

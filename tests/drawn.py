@@ -5,17 +5,16 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from adqn_jax import Config
 from adqn_jax.config import Range
-from adqn_jax.families import algorithms
+from adqn_jax.families import FAMILIES, Family
 
 _LARGEST = 10**9
 
 
-def configs() -> st.SearchStrategy[Config]:
-    """Draw any configuration that `check` lets pass; few can be run."""
-    parts = {name: part(kind) for name, kind in Config.part_types().items()}
-    return st.builds(Config, st.sampled_from(list(algorithms())), **parts)
+def configs(family: Family = FAMILIES[0]) -> st.SearchStrategy[Any]:
+    """Draw any configuration of a family that `check` lets pass; few can be run."""
+    parts = {name: part(kind) for name, kind in family.config.part_types().items()}
+    return st.builds(family.config, st.sampled_from(list(family.algorithms)), **parts)
 
 
 def part(kind: Any) -> st.SearchStrategy[Any]:

@@ -9,6 +9,7 @@ from adqn_jax import (
     LossConfig,
     NetworkConfig,
     TrainConfig,
+    actor_critic,
 )
 from adqn_jax.types import Rows
 from adqn_jax.value.distributions import Scalar
@@ -40,6 +41,36 @@ SMALL = Config(
         eval_episodes=8,
     ),
 )
+
+
+ON_POLICY = actor_critic.Config(
+    hyper=actor_critic.Hyperparameters(
+        learning_rate=1e-2,
+        adam_eps=1e-8,
+        discount=0.5,
+        return_lambda=0.5,
+        entropy_start=0.01,
+        target_period=32,
+    ),
+    network=SMALL.network,
+    loss=actor_critic.LossConfig(over_time="mean", discount_policy=False),
+    train=actor_critic.TrainConfig(
+        total_timesteps=600,
+        num_envs=4,
+        steps_per_iteration=8,
+        histories="continued",
+        epochs=2,
+        minibatches=2,
+        target="none",
+        log_every=250,
+        eval_episodes=8,
+    ),
+)
+
+
+def on_policy(algorithm: str = "a2c-asym", **changes: Any) -> actor_critic.Config:
+    """Return a small configuration of an actor-critic, changed in the same way as `small`."""
+    return actor_critic.Config(algorithm, **ON_POLICY.replace(**changes).parts)
 
 
 def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:

@@ -12,12 +12,20 @@ import numpy as np
 import pytest
 
 import claims
-from adqn_jax import ALGORITHMS, envs, make_policy, make_train, make_trainer, save_policy
+from adqn_jax import (
+    ALGORITHMS,
+    actor_critic,
+    envs,
+    make_policy,
+    make_train,
+    make_trainer,
+    save_policy,
+)
 from adqn_jax.envs.secrets import Secret
 from adqn_jax.results import tables
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
-from settings import small
+from settings import on_policy, small
 from support import measures, paper, presets
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -173,6 +181,8 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
     """metrics.md lists what runs of all algorithms and choices write, and nothing else."""
     written = set()
     configs = [*map(small, ALGORITHMS), small("dqn", replay="prioritised")]
+    whole: Any = {"histories": "whole", "steps_per_iteration": 0}
+    configs += [on_policy(algorithm, **whole) for algorithm in actor_critic.ALGORITHMS]
     for config in configs:
         trainer = make_trainer(config, *envs.make("heavenhell-1"))
         state = jax.eval_shape(trainer.init, jax.random.key(0))
@@ -193,7 +203,9 @@ def test_every_measure_has_a_formula() -> None:
     episodes = measures.Episodes(
         states=rng.integers(0, 2, shape), observations=np.eye(3, dtype=int)[[1, 1, 1, 1]],
         action=np.zeros(shape, int), reward=np.ones(shape), valid=np.ones(shape, bool),
-        values={"Q(h,a)": np.zeros((*shape, 2)), "U(h,s,a)": np.zeros((*shape, 2))},
+        values={
+            name: np.zeros((*shape, 2)) for name in ("Q(h,a)", "U(h,s,a)", "pi(a|h)")
+        },
         memory=rng.normal(size=(*shape, 5)),
     )  # fmt: skip
     secret = Secret(hidden=lambda state: state, told=lambda observation: observation == 1)

@@ -73,11 +73,16 @@ class GRUHistory(_Recurrent):
 
     gates = 3
 
-    def __call__(self, inputs: Inputs, memory: Array | None = None) -> Array:
-        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
+    def __call__(self, inputs: Inputs, memory: Array | None = None) -> tuple[Array, Array]:
+        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one.
+
+        Returns:
+          The features, [T, B, H], and the memory after the last slot.
+        """
         x = Gates(*self._project(inputs))
         h = jnp.zeros_like(x.n[0]) if memory is None else memory
-        return gru_scan(self.kernel_h, self.bias_h, x, inputs.start, h)
+        states = gru_scan(self.kernel_h, self.bias_h, x, inputs.start, h)
+        return states, states[-1]
 
     def step(self, memory: Array, inputs: Inputs) -> Array:
         """Advance histories, [..., H], by one slot."""
@@ -99,8 +104,12 @@ class LSTMHistory(_Recurrent):
         """Return the output, [..., H]."""
         return memory.h
 
-    def __call__(self, inputs: Inputs, memory: LSTMState | None = None) -> Array:
-        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one; [T, B, H]."""
+    def __call__(self, inputs: Inputs, memory: LSTMState | None = None) -> tuple[Array, LSTMState]:
+        """Encode rows, leaves [T, B, ...], from a memory, by default the empty one.
+
+        Returns:
+          The features, [T, B, H], and the memory after the last slot.
+        """
         first = self.memory(*inputs.start.shape[1:]) if memory is None else memory
         x = self._project(inputs)
         return lstm_scan(self.kernel_h, self.bias_h, x, inputs.start, first)
@@ -123,13 +132,14 @@ class NoHistory(_History):
         """Features of an observation, H."""
         return self.config.embedding_size
 
-    def __call__(self, inputs: Inputs, memory: PyTree = None) -> Array:
-        """Encode rows, leaves [T, B, ...], to [T, B, H]; whatever the memory."""
-        return jnp.asarray(self.observation(inputs.observation))
+    def __call__(self, inputs: Inputs, memory: PyTree = None) -> tuple[Array, Array]:
+        """Encode rows, leaves [T, B, ...], to [T, B, H], and the last slot; whatever the memory."""
+        features = jnp.asarray(self.observation(inputs.observation))
+        return features, features[-1]
 
     def step(self, memory: PyTree, inputs: Inputs) -> Array:
         """Encode slots, leaves [...], to [..., H]; whatever the memory."""
-        return self(inputs)
+        return jnp.asarray(self.observation(inputs.observation))
 
 
 HISTORIES = {"gru": GRUHistory, "lstm": LSTMHistory, "none": NoHistory}

@@ -51,7 +51,7 @@ def lstm_step(
 
 def lstm_scan(
     kernel: Array, bias: Array, x: Sequence[Array], start: Array, first: LSTMState
-) -> Array:
+) -> tuple[Array, LSTMState]:
     """Run an LSTM along rows.
 
     Args:
@@ -62,12 +62,12 @@ def lstm_scan(
       first: state before the first step, float [B, H] each.
 
     Returns:
-      The outputs h after each step, float [T, B, H].
+      The outputs h after each step, float [T, B, H], and the state after the last.
     """
 
     def step(state: LSTMState, now: tuple[Sequence[Array], Array]) -> tuple[LSTMState, Array]:
         state = lstm_step(kernel, bias, now[0], state, now[1])
         return state, state.h
 
-    outputs: Array = jax.lax.scan(step, first, (tuple(x), start))[1]
-    return outputs
+    last, outputs = jax.lax.scan(step, first, (tuple(x), start))
+    return outputs, last

@@ -5,7 +5,7 @@ history and state; V(s) one that sees the state and gives one number.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -110,13 +110,43 @@ def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[
 
     Rows begin with an episode.
     """
+    return advance(models, params, inputs, None)[0]
+
+
+def advance(
+    models: Mapping[str, Model],
+    params: Params,
+    inputs: Inputs,
+    memory: Mapping[str, PyTree] | None,
+) -> tuple[dict[str, Array], dict[str, PyTree]]:
+    """Encode the history of every slot of rows that may begin within an episode.
+
+    Args:
+      models: by name.
+      params: of each.
+      inputs: leaves [T, B, ...].
+      memory: of each model before the rows, leaves [B, ...]; None where they begin with an episode.
+
+    Returns:
+      The encoded histories, [T, B, H], of each model that reads them; the memory of every model
+      after the rows.
+    """
     reading = {name: model.history for name, model in models.items() if model.history is not None}
+    after: dict[str, PyTree] = dict.fromkeys(models, ())
     if not reading:
-        return {}
+        return {}, after
     history = next(iter(reading.values()))
-    stacked = jax.tree.map(lambda *p: jnp.stack(p), *(params[n]["history"] for n in reading))
-    encoded = jax.vmap(lambda of_model: history.apply(of_model, inputs))(stacked)
-    return dict(zip(reading, encoded, strict=True))
+    stacked = _stack([params[name]["history"] for name in reading])
+    # None is a pytree without leaves, and stays None under `vmap`.
+    before = None if memory is None else _stack([memory[name] for name in reading])
+    run = jax.vmap(lambda of_model, begun: history.apply(of_model, inputs, begun))
+    encoded, last = run(stacked, before)
+    after |= {name: jax.tree.map(lambda x, i=i: x[i], last) for i, name in enumerate(reading)}
+    return dict(zip(reading, encoded, strict=True)), after
+
+
+def _stack(trees: Sequence[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def evaluate(

@@ -159,10 +159,9 @@ class ValueAgent:
         self, params: Params, target: Params, hyper: Hyperparameters, timesteps: Array
     ) -> Params:
         """Copy the networks to the targets whenever another period of timesteps has gone by."""
-        before = (timesteps - self.plan.timesteps_per_iteration) // hyper.target_period
-        now = timesteps // hyper.target_period
+        passed = self.plan.passed(timesteps, hyper.target_period)
         # A counter shared by all seeds keeps it a branch under `vmap`.
-        copied: Params = jax.lax.cond(now > before, lambda: params, lambda: target)
+        copied: Params = jax.lax.cond(passed, lambda: params, lambda: target)
         return copied
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import struct
 
+from adqn_jax.descent import adam, descend
 from adqn_jax.types import Array, Params, PyTree, Rows
 from adqn_jax.value.algorithms import Algorithm
 from adqn_jax.value.config import Hyperparameters, LossConfig
@@ -78,8 +78,8 @@ class Learner:
 
     def init_opt_state(self, params: Params) -> PyTree:
         """Return the optimiser's first state, one per network."""
-        adam = self._optimizer(Hyperparameters())
-        return {name: adam.init(params[name]) for name in params}
+        optimiser = self._optimiser(Hyperparameters())
+        return {name: optimiser.init(params[name]) for name in params}
 
     def update(
         self, hyper: Hyperparameters, params: Params, target_params: Params, opt_state: PyTree,
@@ -115,12 +115,8 @@ class Learner:
 
         with networks.precision():
             grads, (compared, by_model, mean) = jax.grad(loss, has_aux=True)(params)
-        adam = self._optimizer(hyper)
-        norms, new_params, new_opt_state = {}, {}, {}
-        for name, grad in grads.items():
-            norms[name] = optax.tree.norm(grad)
-            updates, new_opt_state[name] = adam.update(grad, opt_state[name], params[name])
-            new_params[name] = optax.apply_updates(params[name], updates)
+        optimisers = dict.fromkeys(grads, self._optimiser(hyper))
+        norms, new_params, new_opt_state = descend(optimisers, grads, opt_state, params)
         errors = [of_model.error for of_model in compared.values()]
         return Update(
             params=new_params,
@@ -129,12 +125,8 @@ class Learner:
             errors=jnp.stack(errors).mean(0),
         )
 
-    def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
-        """Adam for one network, after clipping by the norm of its gradient (0: no clipping)."""
-        adam = optax.adam(hyper.learning_rate, eps=hyper.adam_eps)
-        if self.max_grad_norm:
-            return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), adam)
-        return adam
+    def _optimiser(self, hyper: Hyperparameters) -> Any:
+        return adam(hyper.learning_rate, hyper.adam_eps, self.max_grad_norm)
 
 
 def _diagnostics(

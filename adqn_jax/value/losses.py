@@ -10,6 +10,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from adqn_jax.returns import lambda_returns as lambda_returns  # part of what this module offers
+from adqn_jax.returns import n_step_returns as n_step_returns
 from adqn_jax.types import Array
 
 
@@ -28,61 +30,6 @@ def bootstrap_value(v_t: Array, q_t_selector: Array) -> Array:
     chex.assert_rank([v_t, q_t_selector], [{1, 2}, 1])
     chex.assert_equal_shape_prefix([v_t, q_t_selector], 1)
     return v_t[jnp.argmax(q_t_selector)]
-
-
-def lambda_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Array) -> Array:
-    """Mix bootstrapped returns of all lengths along a row.
-
-    G_t = r_t + γ_t [(1 - λ_t) v_t + λ_t G_{t+1}], and G = v past the end. Trace 0 gives the
-    one-step targets of the paper.
-
-    Source: Sutton and Barto (2018), Eq. 12.20.
-
-    Args:
-      reward_t: rewards on reaching each step, float [T].
-      discount_t: discount at each step, 0 at a termination, float [T].
-      v_t: bootstrap value of each step reached, float [T].
-      trace_t: λ at each step reached, 0 where the return is cut there, float [T].
-
-    Returns:
-      The returns of the T steps left, float [T].
-    """
-    chex.assert_rank([reward_t, discount_t, v_t, trace_t], 1)
-    chex.assert_equal_shape([reward_t, discount_t, v_t, trace_t])
-
-    def back(return_t: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
-        reward, discount, v, trace = step
-        return_tm1 = reward + discount * ((1.0 - trace) * v + trace * return_t)
-        return return_tm1, return_tm1
-
-    steps = (reward_t, discount_t, v_t, trace_t)
-    return jax.lax.scan(back, v_t[-1], steps, reverse=True)[1]
-
-
-def n_step_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Array, n: int) -> Array:
-    """Bootstrap n steps ahead along a row, or earlier at its end and where a trace is 0.
-
-    G⁽⁰⁾_t = v_{t-1} and G⁽ᵏ⁾_t = r_t + γ_t [v_t (1 - λ_t) + λ_t G⁽ᵏ⁻¹⁾_{t+1}]: the returns of
-    `lambda_returns`, of which only the n-step one is kept where λ is 1.
-
-    Args:
-      reward_t: rewards on reaching each step, float [T].
-      discount_t: discount at each step, 0 at a termination, float [T].
-      v_t: bootstrap value of each step reached, float [T].
-      trace_t: 0 where the return is cut, 1 elsewhere, float [T].
-      n: number of rewards in a return, at least 1.
-
-    Returns:
-      The returns of the T steps left, float [T].
-    """
-    chex.assert_rank([reward_t, discount_t, v_t, trace_t], 1)
-    chex.assert_equal_shape([reward_t, discount_t, v_t, trace_t])
-    return_t = v_t
-    for step in range(n):
-        # In the first round the value stands at its own step; later returns start one further.
-        ahead = v_t if step == 0 else jnp.append(return_t[1:], v_t[-1])
-        return_t = reward_t + discount_t * ((1.0 - trace_t) * v_t + trace_t * ahead)
-    return return_t
 
 
 def td_error(q_tm1: Array, a_tm1: Array, target_tm1: Array) -> Array:

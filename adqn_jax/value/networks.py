@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from adqn_jax.explore import at_random
 from adqn_jax.nn import model
 from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead
 from adqn_jax.nn.model import Model, Sees, make_model
@@ -172,7 +173,4 @@ def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:
 
     A random action is uniform over all; `key` is consumed.
     """
-    key_explore, key_action = jax.random.split(key)
-    explore = jax.random.bernoulli(key_explore, jnp.float32(epsilon), q.shape[:-1])
-    uniform = jax.random.randint(key_action, q.shape[:-1], 0, q.shape[-1], jnp.int32)
-    return jnp.where(explore, uniform, jnp.argmax(q, axis=-1)).astype(jnp.int32)
+    return at_random(key, jnp.argmax(q, axis=-1), epsilon, q.shape[-1])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from adqn_jax import Config, envs, families
-from adqn_jax.config import ReadWhen
+from adqn_jax.config import BaseConfig, ReadWhen
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from support import cli, presets
@@ -95,6 +95,7 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
     config = type(preset)(parsed.algo, **{name: getattr(parsed, name) for name, *_ in parts})
     args = Args(**own, config=config)
     _check(args)
+    _check_read(config, preset)
     return args
 
 
@@ -115,6 +116,16 @@ def _check(args: Args) -> None:
         )
     if args.overwrite and args.resume:
         raise ValueError("--overwrite and --resume exclude each other: give one of them")
+
+
+def _check_read(config: BaseConfig, preset: BaseConfig) -> None:
+    """Refuse what was said and cannot matter: the algorithm does not read it, whatever else is."""
+    said, default = config.flat, preset.flat
+    for name, reader in families.unread(config).items():
+        if reader.needs and said[name] != default[name]:
+            raise ValueError(
+                f"nothing reads {name.replace('_', '-')} with {config.algorithm}: it needs {reader}"
+            )
 
 
 def words(args: Args) -> list[str]:

@@ -1,8 +1,8 @@
-"""Named settings, as data: `paper`, the authors' protocol, `fast`, and `rainbow`.
+"""Named settings of each family, as data: `paper`, the authors' protocol, `fast`, and others.
 
-`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. `rainbow` is
-`fast` with all that Rainbow combines. What they change for an environment or an algorithm is in
-tuned.toml.
+`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. `rainbow`, of
+value-based learning, is `fast` with all that Rainbow combines. What they change for an environment
+or an algorithm is in tuned.toml.
 """
 
 import dataclasses
@@ -10,7 +10,16 @@ import pathlib
 import tomllib
 from typing import Any
 
-from adqn_jax import Config, Hyperparameters, LossConfig, NetworkConfig, TrainConfig, families
+from adqn_jax import (
+    Config,
+    Hyperparameters,
+    LossConfig,
+    NetworkConfig,
+    TrainConfig,
+    actor_critic,
+    families,
+)
+from adqn_jax.config import BaseConfig
 
 _PAPER = Config(loss=LossConfig(average="episode"))
 
@@ -53,25 +62,82 @@ _RAINBOW = _FAST.replace(
     returns="n-step", n_step=5,
 )  # fmt: skip
 
-_BASES = {"fast": _FAST, "paper": _PAPER, "rainbow": _RAINBOW}
-PRESETS = tuple(_BASES)
-#: Whose changes a preset makes, in this order; `any` is what holds whatever the preset.
-SECTIONS = {"fast": ("any", "fast"), "paper": ("any", "paper"), "rainbow": ("any", "fast")}
+#: The authors' A2C, but for 16 environments, of which each plays one episode for a gradient step.
+_PAPER_ACTOR_CRITIC = actor_critic.Config()
+
+_FAST_ACTOR_CRITIC = actor_critic.Config(
+    hyper=actor_critic.Hyperparameters(
+        learning_rate=1e-3,
+        adam_eps=1e-8,
+        discount=0.97,
+        return_lambda=0.95,
+        entropy_start=0.05,
+        entropy_end=0.005,
+        entropy_timesteps=250_000,
+    ),
+    network=_FAST.network,
+    loss=actor_critic.LossConfig(
+        over_time="mean", discount_policy=False, normalise_advantages=True
+    ),
+    train=actor_critic.TrainConfig(
+        total_timesteps=500_000,
+        num_envs=64,
+        steps_per_iteration=32,
+        histories="continued",
+        minibatches=2,
+        target="none",
+        max_grad_norm=0.5,
+        log_every=20_000,
+    ),
+)
+#: REINFORCE needs episodes from beginning to end.
+_WHOLE = {"histories": "whole", "steps_per_iteration": 0, "num_envs": 16}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings of a family, before what is changed for an environment."""
+
+    base: BaseConfig
+    sections: tuple[str, ...]
+    """Of tuned.toml, whose changes it makes, in this order."""
+    of_algorithms: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """Fields that some algorithms need otherwise, whatever the environment."""
+
+
+#: By the family's configuration and by name; `any` is what holds whatever the preset.
+PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
+    Config: {
+        "fast": Preset(_FAST, ("any", "fast")),
+        "paper": Preset(_PAPER, ("any", "paper")),
+        "rainbow": Preset(_RAINBOW, ("any", "fast")),
+    },
+    actor_critic.Config: {
+        "fast": Preset(
+            _FAST_ACTOR_CRITIC,
+            ("fast-actor-critic",),
+            dict.fromkeys(("reinforce", "reinforce-baseline"), _WHOLE),
+        ),
+        "paper": Preset(_PAPER_ACTOR_CRITIC, ("paper-actor-critic",)),
+    },
+}
 
 TUNED = tomllib.loads(pathlib.Path(__file__).with_name("tuned.toml").read_text())
 
 
-def preset(name: str, env: str, algo: str) -> Config:
+def preset(name: str, env: str, algo: str) -> Any:
     """Return the settings called `name` for an environment and an algorithm.
 
     Raises:
-      ValueError: when there is no such preset or algorithm.
+      ValueError: when there is no such algorithm, or its family has no such preset.
     """
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
-    families.family_of(algo)  # refuses what is unknown
-    config = dataclasses.replace(_BASES[name], algorithm=algo)
-    for section in SECTIONS[name]:
+    known = PRESETS[families.family_of(algo).config]
+    if name not in known:
+        raise ValueError(f"unknown preset {name!r}; known are {', '.join(known)}, for {algo}")
+    chosen = known[name]
+    config = dataclasses.replace(chosen.base, algorithm=algo)
+    config = config.replace(**chosen.of_algorithms.get(algo, {}))
+    for section in chosen.sections:
         # What holds whatever the preset is about this very environment, and not its relatives.
         for_env = TUNED[section].get(env if section == "any" else env.split(":")[0], {})
         for changes in (for_env, for_env.get(algo, {})):
@@ -86,7 +152,7 @@ def _tuple(value: Any) -> Any:
 
 
 def table() -> str:
-    """Return what `paper` and `fast` set, as the table of Markdown that docs/algorithms.md shows.
+    """Return what value-based learning's `paper` and `fast` set, as docs/algorithms.md shows it.
 
     A row for each option that is not the same everywhere; behind a value come, in brackets, the
     environments and algorithms for which it is another.
@@ -113,7 +179,7 @@ def _told(name: str, part: str, field: str) -> str:
         own += [f"{', '.join(names)} {value}" for value, names in algos.items()]
         if own:
             exceptions.append(f"{env} {', '.join(own)}")
-    value = _word(getattr(_BASES[name].parts[part], field))
+    value = _word(getattr(PRESETS[Config][name].base.parts[part], field))
     return f"{value} ({'; '.join(exceptions)})" if exceptions else value
 
 

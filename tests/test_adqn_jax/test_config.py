@@ -9,14 +9,23 @@ from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from adqn_jax import Config
-from adqn_jax.config import LoopConfig, Range, ReadWhen, above, check
-from adqn_jax.value.algorithms import Algorithm
+from adqn_jax.config import BaseConfig, LoopConfig, Range, ReadWhen, above, check
+from adqn_jax.families import FAMILIES
 from drawn import configs
 
-PARTS = tuple(Config.part_types().values())
+KINDS = [family.config for family in FAMILIES]
+PARTS = tuple(part for kind in KINDS for part in kind.part_types().values())
 FIELDS = [(part, field.name) for part in PARTS for field in dataclasses.fields(part)]
+#: What an algorithm can be, of any family.
+OF_ALGORITHMS = {
+    field.name
+    for family in FAMILIES
+    for algorithm in family.algorithms.values()
+    for field in dataclasses.fields(algorithm)
+}
 _BOUNDS = r"in ([\[(])(\d+), (\d+)\]"
 _READ_WHEN = r"Read when `(\w+)` is ((?:`[\w-]+`(?:, | or )?)+)"
 
@@ -65,7 +74,7 @@ def test_what_reads_a_field_is_said(part: Any, name: str) -> None:
     assert [(option, [v for v in values if v != "or"]) for option, values in said] == told
     for note in notes:
         if note.option not in of_options:  # a property of the algorithm
-            assert note.option in {field.name for field in dataclasses.fields(Algorithm)}
+            assert note.option in OF_ALGORITHMS
             assert f"`{note.needs.split()[-1]}`" in text
 
 
@@ -79,12 +88,12 @@ def test_docstrings_are_found() -> None:
     assert sum(bool(re.search(_READ_WHEN, said_of_fields(p)[n])) for p, n in FIELDS) >= 4
 
 
-@given(configs())
-def test_json_and_back(config: Config) -> None:
+@given(st.one_of(*map(configs, FAMILIES)))
+def test_json_and_back(config: BaseConfig) -> None:
     """Text gives back an equal configuration, tuples as tuples; it keeps to every range."""
     check(config)
     text = json.dumps(dataclasses.asdict(config))
-    assert Config.from_json(json.loads(text)) == config
+    assert type(config).from_json(json.loads(text)) == config
 
 
 @given(configs(), configs())

@@ -10,7 +10,7 @@ import matplotlib.image
 import pytest
 
 import figure1
-from adqn_jax import envs
+from adqn_jax import Config, envs, make_trainer
 from adqn_jax.value.plan import plan_of
 from runs import call, script
 from support import paper, presets
@@ -18,7 +18,7 @@ from support import paper, presets
 WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--algos", "dqn"),)
 
 
-@pytest.mark.parametrize("preset", presets.PRESETS)
+@pytest.mark.parametrize("preset", presets.PRESETS[Config])
 @pytest.mark.parametrize("fraction", [0.001, 0.02, 0.3])
 def test_every_pair_can_be_shortened(preset: str, fraction: float) -> None:
     """What is left can be run, is about as long as asked for, and keeps the proportions."""
@@ -36,6 +36,20 @@ def test_every_pair_can_be_shortened(preset: str, fraction: float) -> None:
         )
         assert short.train.replay_ratio == whole.train.replay_ratio
         assert plan.log_points >= 2
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.3])
+@pytest.mark.parametrize("algo", ["reinforce", "ppo-asym"])
+def test_what_has_no_replay_can_be_shortened(algo: str, fraction: float) -> None:
+    """What falls with time falls sooner; an iteration is the least."""
+    env, params = envs.make("carflag")
+    whole = presets.preset("fast", "carflag", algo)
+    short = figure1.shorten(whole, fraction, params.max_steps_in_episode)
+    plan = make_trainer(short, env, params).plan
+    asked = fraction * whole.train.total_timesteps
+    assert asked <= plan.total_timesteps <= 2 * asked + 2 * plan.timesteps_per_iteration
+    entropy = short.parts["hyper"].entropy_timesteps
+    assert entropy == pytest.approx(fraction * whole.hyper.entropy_timesteps, abs=1)
 
 
 def test_nothing_is_shortened_at_one() -> None:

@@ -4,37 +4,54 @@ import dataclasses
 
 import pytest
 
-from adqn_jax import ALGORITHMS, Config, envs
-from adqn_jax.value.plan import plan_of
+from adqn_jax import envs
+from adqn_jax.families import FAMILIES, Family
+from adqn_jax.replay import SlotCodec
 from support import paper, presets
 
-PARTS = Config.part_types()
+OF_FAMILIES = [
+    pytest.param(family, name, id=f"{family.config.__module__}-{name}")
+    for family in FAMILIES
+    for name in presets.PRESETS[family.config]
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "section"), [(name, of) for name, all_of in presets.SECTIONS.items() for of in all_of]
-)
-def test_everything_in_the_file_takes_effect(name: str, section: str) -> None:
+@pytest.mark.parametrize(("family", "name"), OF_FAMILIES)
+def test_everything_in_the_file_takes_effect(family: Family, name: str) -> None:
     """Presets, environments, algorithms, parts and fields are ones that there are."""
-    assert {of for all_of in presets.SECTIONS.values() for of in all_of} == presets.TUNED.keys()
-    for env, of_env in presets.TUNED[section].items():
-        envs.make(env)
-        assert of_env.keys() <= {*PARTS, *ALGORITHMS}
-        for algo in ALGORITHMS:
-            config, of_algo = presets.preset(name, env, algo), of_env.get(algo, {})
-            assert of_algo.keys() <= PARTS.keys()
-            for part in PARTS:
-                changes = of_env.get(part, {}) | of_algo.get(part, {})
-                changed = dataclasses.asdict(getattr(config, part))
-                for field, value in changes.items():
-                    assert changed[field] == (tuple(value) if isinstance(value, list) else value)
+    parts = family.config.part_types()
+    for section in presets.PRESETS[family.config][name].sections:
+        for env, of_env in presets.TUNED[section].items():
+            envs.make(env)
+            assert of_env.keys() <= {*parts, *family.algorithms}
+            for algo in family.algorithms:
+                config, of_algo = presets.preset(name, env, algo), of_env.get(algo, {})
+                assert of_algo.keys() <= parts.keys()
+                for part in parts:
+                    changes = of_env.get(part, {}) | of_algo.get(part, {})
+                    changed = dataclasses.asdict(getattr(config, part))
+                    for field, value in changes.items():
+                        expected = tuple(value) if isinstance(value, list) else value
+                        assert changed[field] == expected
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_section_is_some_preset_s() -> None:
+    """Nothing in the file is read by nobody."""
+    known = [preset for of_family in presets.PRESETS.values() for preset in of_family.values()]
+    assert {section for preset in known for section in preset.sections} == presets.TUNED.keys()
+
+
+@pytest.mark.parametrize(("family", "name"), OF_FAMILIES)
 @pytest.mark.parametrize("env", paper.ENVS)
-def test_every_preset_can_be_run(name: str, env: str) -> None:
+def test_every_preset_can_be_run(family: Family, name: str, env: str) -> None:
     """No preset contradicts itself on an environment of the paper."""
-    for algo in ALGORITHMS:
-        longest = int(envs.make(env)[1].max_steps_in_episode)
-        plan = plan_of(presets.preset(name, env, algo), longest)
-        assert plan.log_points >= 5
+    codec = SlotCodec(*envs.make(env))
+    for algo in family.algorithms:
+        agent = family.make_agent(presets.preset(name, env, algo), codec)
+        assert agent.plan.log_points >= 5
+
+
+def test_a_preset_of_another_family() -> None:
+    """Is refused, and those there are named."""
+    with pytest.raises(ValueError, match="preset 'rainbow'; known are fast, paper, for ppo"):
+        presets.preset("rainbow", "carflag", "ppo")

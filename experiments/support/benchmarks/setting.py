@@ -30,7 +30,7 @@ class Setting:
 
     def config(self) -> Config:
         """Return the run's configuration."""
-        config = presets.preset(self.preset, self.env, self.algo)
+        config = value_based(self.preset, self.env, self.algo)
         given: dict[str, Any] = {
             "batch_rows": self.rows, "row_length": self.length, "num_envs": self.num_envs,
             "buffer_timesteps": self.buffer_timesteps,
@@ -38,3 +38,15 @@ class Setting:
         config = config.replace(**{name: value for name, value in given.items() if value})
         train = config.train
         return config.replace(warmup_timesteps=min(train.warmup_timesteps, train.buffer_timesteps))
+
+
+def value_based(preset: str, env: str, algo: str) -> Config:
+    """Return a preset of an algorithm that has a replay to be measured.
+
+    Raises:
+      ValueError: when it has none, or there is no such preset or algorithm.
+    """
+    config = presets.preset(preset, env, algo)
+    if not isinstance(config, Config):
+        raise ValueError(f"{algo} has no replay: benchmark.py measures value-based algorithms")
+    return config

@@ -34,7 +34,7 @@ def test_scan_equals_flax() -> None:
         (c, h), _ = cell.apply({"params": params}, (c, h), x[t])
         expected.append(h)
     by_gate = jnp.split(x, 4, -1)
-    got = jax.jit(lstm_scan)(kernel, bias, by_gate, start, first)
+    got, last = jax.jit(lstm_scan)(kernel, bias, by_gate, start, first)
     np.testing.assert_allclose(got, jnp.stack(expected), atol=1e-6)
 
     state = first
@@ -42,3 +42,5 @@ def test_scan_equals_flax() -> None:
         state = lstm_step(kernel, bias, [part[t] for part in by_gate], state, start[t])
         np.testing.assert_allclose(state.h, got[t], atol=1e-6)
     np.testing.assert_allclose(state.c, c, atol=1e-6)
+    np.testing.assert_allclose(last.h, state.h, atol=1e-6)
+    np.testing.assert_allclose(last.c, state.c, atol=1e-6)

@@ -14,7 +14,7 @@ from gymnax.environments.spaces import Box, Discrete
 from adqn_jax import NetworkConfig
 from adqn_jax.nn import model as models
 from adqn_jax.nn.heads import Head
-from adqn_jax.nn.history import HISTORIES, GRUHistory
+from adqn_jax.nn.history import HISTORIES
 from adqn_jax.nn.model import Model, make_model
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs
@@ -111,23 +111,25 @@ def test_asked_without_a_state(sees: models.Sees) -> None:
         model.step(params["m"], model.memory(ROWS), slot)
 
 
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
 @pytest.mark.parametrize("cut", [1, 4, TIME - 1])
-def test_memory_is_carried_over(cut: int) -> None:
+def test_memory_is_carried_over(cut: int, kind: str) -> None:
     """Two parts with the memory between are the whole; an empty memory is none."""
-    history = GRUHistory(4, SPACES.observation, CONFIG)
+    history = HISTORIES[kind](4, SPACES.observation, CONFIG)
     params = jax.jit(history.init)(jax.random.key(2), INPUTS)
     apply = jax.jit(history.apply)
-    whole = apply(params, INPUTS)
+    whole, last = apply(params, INPUTS)
     first, second = (
         jax.tree.map(lambda x, part=part: x[part], INPUTS)
         for part in (slice(cut), slice(cut, None))
     )
-    begun = apply(params, first)
-    gone_on = apply(params, second, begun[-1])
+    begun, between = apply(params, first)
+    gone_on, after = apply(params, second, between)
+    np.testing.assert_allclose(history.features(after), history.features(last), atol=1e-6)
     np.testing.assert_allclose(jnp.concatenate([begun, gone_on]), whole, atol=1e-6)
-    again = apply(params, first, jnp.ones((ROWS, 4)))
+    again, _ = apply(params, first, jax.tree.map(jnp.ones_like, between))
     np.testing.assert_array_equal(again, begun, "rows that start with an episode forget")
-    assert np.abs(apply(params, second) - gone_on).max() > 1e-3, "memory must matter"
+    assert np.abs(apply(params, second)[0] - gone_on).max() > 1e-3, "memory must matter"
 
 
 def test_models_share_a_scan_and_no_parameters() -> None:

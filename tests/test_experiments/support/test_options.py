@@ -21,11 +21,17 @@ ENVS = ("carflag", "heavenhell-3", "memory-four-rooms-7x7", "gymnax:CartPole-v1:
 def choices(draw: Any) -> options.Args:
     """Draw what decides a run's numbers."""
     env, algo = draw(st.sampled_from(ENVS)), draw(st.sampled_from(list(families.algorithms())))
-    parts = {name: draw(part(kind)) for name, kind in Config.part_types().items()}
+    family = families.family_of(algo).config
+    parts = {name: draw(part(kind)) for name, kind in family.part_types().items()}
+    preset = draw(st.sampled_from(list(presets.PRESETS[family])))
+    config = family(algo, **parts)
+    kept = presets.preset(preset, env, algo).flat  # what the algorithm does not read is as it was
+    unread = [name for name, reader in families.unread(config).items() if reader.needs]
+    config = config.replace(**{name: kept[name] for name in unread})
     return options.Args(
-        env=env, algo=algo, preset=draw(st.sampled_from(presets.PRESETS)),
+        env=env, algo=algo, preset=preset,
         observe=draw(st.sampled_from(get_args(envs.Observe))), seeds=draw(st.integers(1, 10**6)),
-        seed=draw(st.integers(0, 2**32 - 1)), config=Config(algo, **parts),
+        seed=draw(st.integers(0, 2**32 - 1)), config=config,
     )  # fmt: skip
 
 

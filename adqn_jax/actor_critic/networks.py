@@ -1,0 +1,131 @@
+"""π(a|h) and V(h), V(h,s) or V(s): acting with the first, evaluating both."""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from adqn_jax.actor_critic.algorithms import get_algorithm
+from adqn_jax.actor_critic.config import Config
+from adqn_jax.explore import at_random
+from adqn_jax.nn import model
+from adqn_jax.nn.heads import Head
+from adqn_jax.nn.model import Model, make_model
+from adqn_jax.spaces import Spaces
+from adqn_jax.types import Array, Inputs, Params, PyTree
+
+
+@struct.dataclass
+class Actor:
+    """Who acts by a policy, but with probability epsilon at random."""
+
+    params: Params
+    epsilon: Array | float
+    greedy: bool = struct.field(pytree_node=False)
+    """Whether it takes the most probable action, or draws one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ActorCriticNetworks:
+    """Separate models that share no parameters; `models` has "actor" and perhaps "critic"."""
+
+    models: Mapping[str, Model]
+    greedy: bool
+    """Whether the policy that is evaluated, or loaded, takes the most probable action."""
+    matmul_precision: str  # as NetworkConfig.matmul_precision
+
+    def precision(self) -> contextlib.AbstractContextManager:
+        """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
+        return jax.default_matmul_precision(self.matmul_precision)
+
+    def init(self, key: Array, inputs: Inputs) -> Params:
+        """Draw parameters; `key` is consumed, `inputs`, leaves [T, B, ...], give shapes only."""
+        return model.init(self.models, key, inputs)
+
+    def memory(self, *lead: int) -> PyTree:
+        """Return the actor's empty memory, leaves [*lead, ...]."""
+        return self.models["actor"].memory(*lead)
+
+    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
+        """Return who acts with these parameters as in evaluation."""
+        return Actor(params["actor"], epsilon, self.greedy)
+
+    def sampler(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
+        """Return who draws actions by the policy with these parameters."""
+        return Actor(params["actor"], epsilon, greedy=False)
+
+    def act(
+        self, who: Actor, memory: PyTree, inputs: Inputs, key: Array
+    ) -> tuple[Array, PyTree, Array]:
+        """Choose actions, int32 [...]; `key` is consumed.
+
+        Returns:
+          The actions; the actor's memory after this slot; log π(.|h), float [..., A].
+        """
+        with self.precision():
+            logits, memory = self.models["actor"].step(who.params, memory, inputs)
+        key_draw, key_explore = jax.random.split(key)
+        action = logits.argmax(-1) if who.greedy else jax.random.categorical(key_draw, logits)
+        action = at_random(key_explore, action, who.epsilon, logits.shape[-1])
+        return action, memory, jax.nn.log_softmax(logits)
+
+    def unroll(
+        self, params: Params, inputs: Inputs, memory: Mapping[str, PyTree] | None = None
+    ) -> tuple[dict[str, Array], dict[str, PyTree]]:
+        """Evaluate networks in every slot of rows, leaves [T, B, ...].
+
+        Args:
+          params: of those to be evaluated: "actor", "critic", or "target", another critic.
+          inputs: leaves [T, B, ...].
+          memory: of each before the rows, leaves [B, ...]; None where rows begin with an episode.
+
+        Returns:
+          The outputs, log π(.|h), float [T, B, A], or V, float [T, B]; the memories after the rows.
+        """
+        models = {name: self._model(name) for name in params}
+        with self.precision():
+            encoded, after = model.advance(models, params, inputs, memory)
+            outputs = model.evaluate(models, params, inputs, encoded)
+        return {name: _read(name, x) for name, x in outputs.items()}, after
+
+    def value(self, name: str, params: Params, memory: PyTree, inputs: Inputs) -> Array:
+        """Evaluate one critic, "critic" or "target", in one slot, leaves [B, ...]; float [B]."""
+        with self.precision():
+            return _read(name, self._model(name).step(params[name], memory, inputs)[0])
+
+    def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
+        """Evaluate along rows: "pi(a|h)", [T, B, A], and "V(h)", "V(h,s)" or "V(s)", [T, B]."""
+        outputs, _ = self.unroll({name: params[name] for name in self.models}, inputs)
+        seen = {"pi(a|h)": jnp.exp(outputs["actor"])}
+        if "critic" in outputs:
+            seen[f"V({self.models['critic'].arguments})"] = outputs["critic"]
+        return seen
+
+    def _model(self, name: str) -> Model:
+        return self.models["critic" if name == "target" else name]
+
+
+def make_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
+    """Choose the models of an algorithm: actor and, where it has one, critic."""
+    sees = get_algorithm(config.algorithm).critic
+    networks = make_policy_networks(config, spaces)
+    if sees == "none":
+        return networks
+    head = Head(config.network.head_sizes, 1, config.network.output_scale)
+    critic = make_model(sees, head, spaces, config.network)
+    return dataclasses.replace(networks, models={**networks.models, "critic": critic})
+
+
+def make_policy_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
+    """Choose the actor alone, which is all that is deployed."""
+    head = Head(config.network.head_sizes, spaces.num_actions, config.network.output_scale)
+    actor = make_model("history", head, spaces, config.network)
+    greedy = config.train.eval_actions == "greedy"
+    return ActorCriticNetworks({"actor": actor}, greedy, config.network.matmul_precision)
+
+
+def _read(name: str, outputs: Array) -> Array:
+    return jax.nn.log_softmax(outputs) if name == "actor" else outputs[..., 0]

@@ -1,0 +1,98 @@
+"""Every command takes an actor-critic, or refuses it in one sentence."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import benchmark
+import courses
+import diagnose
+import exactness
+import plot
+import render
+import run
+import sweep
+import table
+from adqn_jax import load_policy
+from runs import call, rows_of
+
+WORDS = (
+    *("--env", "heavenhell-1", "--seeds", "2", "--total-timesteps", "480", "--log-every", "80"),
+    *("--num-envs", "2", "--steps-per-iteration", "10"),
+    *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
+    *("--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
+)
+FOLDER = pathlib.Path("runs", "heavenhell-1", "ppo-asym", "default")
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def test_every_command() -> None:
+    """Trained, drawn, tabulated, compared, rendered, diagnosed, swept; only the actor is saved."""
+    trained = call(run.main, *WORDS, "--algo", "ppo-asym")
+    assert trained.code == 0, trained.err
+    rows = rows_of(FOLDER)
+    assert {"loss_actor", "loss_critic", "kl", "entropy_weight"} <= rows[0].keys()
+    path = FOLDER / "policy" / "seed-000.npz"
+    assert set(load_policy(path).params) == {"actor"}
+    for main, words in (
+        (plot.main, (str(FOLDER),)),
+        (table.main, (str(FOLDER),)),
+        (courses.main, (str(FOLDER),)),
+        (render.main, ("--policy", str(path), "--frames", "2")),
+        (diagnose.main, (str(FOLDER), "--episodes", "2")),
+        (sweep.main, (*WORDS, "--algo", "ppo-asym", "--grid", "clip-range=0.1,0.3")),
+    ):
+        ended = call(main, *words)
+        assert ended.code == 0, (main.__module__, ended.err)
+    refused = call(exactness.main, str(path))
+    assert (refused.code, refused.out) == (2, "")
+    assert "ppo-asym has no Q(h,a) to compare" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--algo a2c --clip-range 0.1", "nothing reads clip-range with a2c: it needs an algorithm"),
+        ("--algo reinforce --n-step 3", "nothing reads n-step with reinforce: it needs an"),
+        ("--algo reinforce --value-weight 0.5", "an algorithm with a critic, which is any but"),
+        ("--algo dqn --regress-actions taken", "it needs an algorithm with -vr"),
+        ("--algo ppo --preset rainbow", "unknown preset 'rainbow'; known are fast, paper, for ppo"),
+        ("--algo reinforce --histories continued", "histories must be whole"),
+    ],
+)
+def test_refused(words: str, message: str) -> None:
+    """What an algorithm cannot read is refused, not ignored."""
+    ended = call(run.main, *words.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+
+
+def test_what_nothing_reads_cannot_be_swept() -> None:
+    """Nor can a benchmark of replay measure what has none."""
+    swept = call(sweep.main, *WORDS, "--algo", "a2c", "--grid", "clip-range=0.1,0.3")
+    measured = call(benchmark.main, "replay", "--algo", "ppo", "--names", "carflag")
+    assert (swept.code, measured.code) == (2, 2)
+    assert "nothing reads clip-range" in swept.err
+    assert "ppo has no replay" in measured.err
+
+
+def test_resume_continues_exactly() -> None:
+    """A run that is resumed for more timesteps ends as one that was never interrupted."""
+    common = (*WORDS, "--algo", "a2c-asym", "--target", "periodic")
+    longer = ("--total-timesteps", "960")
+    ends = [
+        call(run.main, *common, *longer, "--name", "whole"),
+        call(run.main, *common, "--name", "parts"),
+        call(run.main, *common, *longer, "--name", "parts", "--resume"),
+    ]
+    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
+    folders = [FOLDER.parents[1] / "a2c-asym" / name for name in ("whole", "parts")]
+    assert rows_of(folders[0]) == rows_of(folders[1])
+    ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params["actor"] for f in folders)
+    for kernel in (ours, theirs):
+        assert np.isfinite(kernel["history"]["params"]["kernel_h"]).all()
+    np.testing.assert_array_equal(
+        ours["history"]["params"]["kernel_h"], theirs["history"]["params"]["kernel_h"]
+    )
