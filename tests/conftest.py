@@ -35,6 +35,7 @@ hypothesis.settings.load_profile("adqn_jax")
 
 #: Files that take long, the longest first: begun last, one worker would be left with them alone.
 LONG = (
+    "test_golden_actor_critics.py",
     *("test_golden_losses.py", "test_interruptions.py", "test_figure1.py", "test_run.py"),
     *("test_kills.py", "test_sinks.py", "test_sweep.py", "test_trainer.py", "test_probes.py"),
     *("test_benchmark.py", "test_render.py", "test_theory.py", "test_docs.py", "test_policies.py"),
