@@ -137,7 +137,7 @@ def draw(groups: dict[str, list[Course]], to: pathlib.Path, against: Against, me
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         labelled |= dict(zip(labels, handles, strict=True))
-    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=5)
+    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=3 * columns)
     figure.savefig(to, dpi=110)
 
 
