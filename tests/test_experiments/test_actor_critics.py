@@ -2,7 +2,6 @@
 
 import pathlib
 
-import numpy as np
 import pytest
 
 import benchmark
@@ -76,23 +75,3 @@ def test_what_nothing_reads_cannot_be_swept() -> None:
     assert (swept.code, measured.code) == (2, 2)
     assert "nothing reads clip-range" in swept.err
     assert "ppo has no replay" in measured.err
-
-
-def test_resume_continues_exactly() -> None:
-    """A run that is resumed for more timesteps ends as one that was never interrupted."""
-    common = (*WORDS, "--algo", "a2c-asym", "--target", "periodic")
-    longer = ("--total-timesteps", "960")
-    ends = [
-        call(run.main, *common, *longer, "--name", "whole"),
-        call(run.main, *common, "--name", "parts"),
-        call(run.main, *common, *longer, "--name", "parts", "--resume"),
-    ]
-    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
-    folders = [FOLDER.parents[1] / "a2c-asym" / name for name in ("whole", "parts")]
-    assert rows_of(folders[0]) == rows_of(folders[1])
-    ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params["actor"] for f in folders)
-    for kernel in (ours, theirs):
-        assert np.isfinite(kernel["history"]["params"]["kernel_h"]).all()
-    np.testing.assert_array_equal(
-        ours["history"]["params"]["kernel_h"], theirs["history"]["params"]["kernel_h"]
-    )

@@ -3,15 +3,18 @@
 import pathlib
 import signal
 
+import pytest
+
 from adqn_jax.runs import lock
-from kills import Run, wait_until
+from kills import OF_ALGORITHMS, Run, wait_until
 
 
-def test_killed_run_ends_as_one_that_was_not(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("algo", OF_ALGORITHMS)
+def test_killed_run_ends_as_one_that_was_not(algo: str, tmp_path: pathlib.Path) -> None:
     """Killed while compiling and while training, in several ways, and resumed each time."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole, run = Run(tmp_path / "whole"), Run(tmp_path / "killed")
+    whole, run = Run(tmp_path / "whole", algo), Run(tmp_path / "killed", algo)
     whole.finish()
 
     def steps() -> set[str]:
