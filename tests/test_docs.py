@@ -81,6 +81,12 @@ def test_embedding() -> None:
     exec(compile(code("embedding.md"), "embedding.md", "exec"), {"__name__": "embedding"})
 
 
+def test_environments_of_others() -> None:
+    """The blocks of the page are one program, too."""
+    page = "environments.md"
+    exec(compile(code(page), page, "exec"), {"__name__": "environments"})
+
+
 def test_embedding_with_x64() -> None:
     """The same program in a pipeline that has switched JAX to 64 bits."""
     with jax.enable_x64(True):
