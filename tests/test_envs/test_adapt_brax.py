@@ -11,8 +11,9 @@ import pytest
 from flax import struct
 
 import run
-from adqn_jax import envs
+from adqn_jax import contract, envs, make_train
 from runs import call
+from settings import on_policy, small
 
 
 @struct.dataclass
@@ -191,6 +192,18 @@ def test_gymnax_s_step() -> None:
     _, before = env.reset_env(RAW, params)
     env.step_env(RAW, before, jnp.zeros(2), params)
     assert before.wrapped.info["steps"] == 0
+
+
+def test_training() -> None:
+    """A few steps of an actor-critic, compiled; values are not learnt of vectors."""
+    env, params = envs.from_brax(Slider(), time_limit=5)
+    contract.check(env, params)
+    few = {"total_timesteps": 64, "log_every": 64, "eval_episodes": 2}
+    _, metrics = jax.jit(make_train(on_policy("ppo-asym", **few), env, params))(jax.random.key(0))
+    assert np.isfinite(metrics["eval_return"]).all()
+    assert (metrics["eval_return"] < 0).all()
+    with pytest.raises(ValueError, match="Discrete"):
+        make_train(small("adqn"), env, params)
 
 
 class Batch(Slider):

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adqn_jax import envs
+from adqn_jax import contract, envs
 
 
 def test_the_velocity_is_hidden() -> None:
@@ -46,6 +46,7 @@ def test_the_velocity_is_hidden() -> None:
 def test_spaces() -> None:
     """Torques are a vector of one number; what gymnax calls their number is its length."""
     env, params = envs.make("gymnax:Pendulum-v1:0,1")
+    contract.check(env, params)
     actions = env.action_space(params)
     assert (actions.shape, float(actions.low), float(actions.high)) == ((1,), -2.0, 2.0)
     assert env.num_actions == 1
