@@ -135,17 +135,14 @@ class Aim(Probe):
         return jnp.where(state.time == self.length - 1, -miss, 0.0)
 
 
-class Lamp(Probe):
-    """One step that pays 1 for naming the bit and -1 for the other; a picture shows it."""
+class Pictured(Aim):
+    """A picture shows which number is meant."""
 
     def get_obs(self, state: ProbeState, params: Any = None, key: Any = None) -> Any:
         return jnp.zeros((4, 5, 2)).at[2, 1 + 2 * state.bit, 1].set(1.0)
 
     def observation_space(self, params: Any) -> Any:
         return spaces.Box(0.0, 1.0, (4, 5, 2))
-
-    def pay(self, state: ProbeState, action: Any) -> Any:
-        return jnp.where(action == state.bit, 1.0, -1.0)
 
 
 class StateOnly(Probe):

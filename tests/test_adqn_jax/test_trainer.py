@@ -309,8 +309,8 @@ def test_no_nans_in_an_update() -> None:
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize(
     ("config", "env"),
-    [*((config, ENV) for config in CONFIGS), (ON_POLICY, probes.Aim(2)), (CONFIG, probes.Lamp())],
-    ids=[*KINDS, "continuous", "pictures"],
+    [*((config, ENV) for config in CONFIGS), (ON_POLICY, probes.Pictured(2))],
+    ids=[*KINDS, "continuous"],
 )
 def test_lowers_for_accelerators(config: BaseConfig, env: Any, platform: str) -> None:
     """Start, iteration and evaluation are programs for a GPU and a TPU, too."""

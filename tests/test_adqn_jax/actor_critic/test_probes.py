@@ -74,27 +74,24 @@ def test_memory(history: str) -> None:
     close(looked["V(h,s)"][time == 0], 0.25, atol=0.2)
 
 
-@pytest.mark.parametrize(("algorithm", "length"), [("reinforce-baseline", 1), ("ppo-asym", 3)])
-def test_continuous_actions(algorithm: str, length: int) -> None:
-    """Two numbers are hit, one of which is seen, or was seen two steps ago."""
+@pytest.mark.parametrize(
+    ("env", "algorithm", "changes"),
+    [
+        (probes.Pictured(), "reinforce-baseline", {"histories": "whole", "history": "none"}),
+        (probes.Aim(3), "ppo-asym", {"return_lambda": 0.9}),
+    ],
+    ids=["picture", "memory"],
+)
+def test_continuous_actions(env: probes.Aim, algorithm: str, changes: Any) -> None:
+    """Two numbers are hit; a picture shows which, or what was seen two steps ago."""
     rows, looked = learned(
-        probes.Aim(length), algorithm, return_lambda=0.9, entropy_start=0.0, entropy_end=0.0,
-        **({"histories": "whole"} if length == 1 else {}),
-    )  # fmt: skip
-    last = slot_times(rows) == length - 1
+        env, algorithm, conv_channels=(4,), entropy_start=0.0, entropy_end=0.0, **changes
+    )
+    last = slot_times(rows) == env.length - 1
     goal = 1.0 + 2.0 * np.asarray(rows.inputs.state)[last]
     close(looked["mu_0(h)"][last], goal, atol=0.3)
     close(looked["mu_1(h)"][last], 1.0, atol=0.3)
     assert looked["sigma_0(h)"].max() < 0.6, "it begins at 1.2"
-
-
-def test_picture() -> None:
-    """What a picture shows is told apart by convolutions."""
-    rows, looked = learned(probes.Lamp(), "a2c", history="none", conv_channels=(4,))
-    right = np.take_along_axis(
-        looked["pi(a|h)"], np.asarray(rows.inputs.state)[..., None], axis=-1
-    )[..., 0]
-    assert right.min() > 0.8
 
 
 @pytest.mark.parametrize(("algorithm", "name"), [("a2c", "V(h)"), ("a2c-asym", "V(h,s)")])
