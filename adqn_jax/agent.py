@@ -29,10 +29,11 @@ class Networks(Protocol):
     def act(
         self, who: Who, memory: PyTree, inputs: Inputs, key: Array
     ) -> tuple[Array, PyTree, Array]:
-        """Choose actions, int32 [...]; `key` is consumed.
+        """Choose actions, int32 [...], or float32 [..., N] of a Box; `key` is consumed.
 
         Returns:
-          The actions; the memory after this slot; a score for each action, float [..., A].
+          The actions; the memory after this slot; a score for each action, float [..., A], or what
+          else the choice was made by.
         """
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:

@@ -4,11 +4,14 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gymnax.environments.spaces import Box
+
 from adqn_jax import actor_critic, value
 from adqn_jax.agent import Agent, Networks
 from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
 from adqn_jax.replay import SlotCodec
 from adqn_jax.spaces import Spaces
+from adqn_jax.types import Spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +25,19 @@ class Family:
     """`(config, codec) -> agent`."""
     make_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, all that a deployed policy needs."""
+    continuous: bool
+    """Whether its actions may be continuous, those of a Box."""
 
 
 #: In the order in which algorithms are listed.
 FAMILIES = (
-    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks),
+    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks, continuous=False),
     Family(
         actor_critic.ALGORITHMS,
         actor_critic.Config,
         actor_critic.make_agent,
         actor_critic.make_policy_networks,
+        continuous=True,
     ),
 )
 
@@ -52,6 +58,21 @@ def family_of(algorithm: str) -> Family:
         if algorithm in family.algorithms:
             return family
     raise ValueError(f"unknown algorithm {algorithm!r}; known are {', '.join(algorithms())}")
+
+
+def check_actions(algorithm: str, space: Spec) -> None:
+    """Refuse continuous actions where an algorithm has a value for each action.
+
+    Raises:
+      ValueError: when it has; the message lists the algorithms that do without.
+    """
+    if isinstance(space, Box) and not family_of(algorithm).continuous:
+        able = [name for family in FAMILIES if family.continuous for name in family.algorithms]
+        raise ValueError(
+            f"{algorithm} learns a value for each action, and there is no end of them in the "
+            f"action space Box{space.shape}: values are learnt of Discrete ones only; continuous "
+            f"ones take {', '.join(able)}"
+        )
 
 
 def settled(config: BaseConfig) -> BaseConfig:

@@ -39,7 +39,8 @@ class Policy:
     observation_space: Spec
     state_space: Spec
     """Of the privileged state, which only privileged models see."""
-    num_actions: int
+    action_space: Spec
+    """Discrete, or a flat Box."""
     params: Params
     about: dict[str, Any]
     """Whatever else was noted when it was saved; JSON can hold it."""
@@ -47,7 +48,7 @@ class Policy:
     @functools.cached_property
     def networks(self) -> Networks:
         """Those that act, and those that helped them to learn."""
-        seen = Spaces(self.observation_space, self.state_space, self.num_actions)
+        seen = Spaces(self.observation_space, self.state_space, self.action_space)
         return family_of(self.config.algorithm).make_networks(self.config, seen)
 
     def initial_carry(self, *lead: int) -> Carry:
@@ -57,7 +58,7 @@ class Policy:
         """
         return Carry(
             memory=self.networks.memory(*lead),
-            action_tm1=jnp.zeros(lead, jnp.int32),
+            action_tm1=spaces.no_action(self.action_space, *lead),
             start=jnp.ones(lead, bool),
         )
 
@@ -73,8 +74,10 @@ class Policy:
           epsilon: probability of a random action.
 
         Returns:
-          The action, int32 [...]; the carry of the next step; a score of each action, float
-          [..., A]: of value-based policies Q(h,.), of others log π(.|h).
+          The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
+          the next step; a score of each action, float [..., A]: of value-based policies Q(h,.), of
+          others log π(.|h). Of a Box instead the mean and the log standard deviation of the
+          Gaussian that the action is drawn from, float [..., 2, N].
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
@@ -84,7 +87,8 @@ class Policy:
         inputs = Inputs(seen, None, carry.action_tm1, carry.start)
         who = self.networks.actor(self.params, epsilon)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
-        return action, Carry(memory, action, jnp.zeros_like(carry.start)), values
+        after = Carry(memory, action, jnp.zeros_like(carry.start))
+        return spaces.executed(action, self.action_space), after, values
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
         observation = jax.tree.map(jnp.asarray, observation)
@@ -106,7 +110,7 @@ def make_policy(
     `Trainer.acting_params` chooses the parameters.
     """
     seen = Spaces.of(env, env_params)
-    return Policy(config, seen.observation, seen.state, seen.num_actions, params, about)
+    return Policy(config, seen.observation, seen.state, seen.action, params, about)
 
 
 def save_policy(path: pathlib.Path, policy: Policy) -> None:
@@ -117,7 +121,7 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
         "config": dataclasses.asdict(policy.config),
         "observation_space": spaces.to_json(policy.observation_space),
         "state_space": spaces.to_json(policy.state_space),
-        "num_actions": policy.num_actions,
+        "action_space": spaces.to_json(policy.action_space),
         "versions": versions("adqn-jax", "jax", "flax", "numpy"),
         "about": policy.about,
     }
@@ -146,7 +150,7 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             ),
             observation_space=spaces.from_json(described["observation_space"]),
             state_space=spaces.from_json(described["state_space"]),
-            num_actions=described["num_actions"],
+            action_space=_actions(described),
             params={},
             about=described["about"],
         )
@@ -155,6 +159,13 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             f"{path} does not say how its policy was trained, or not as this version does: {error}"
         ) from error
     return dataclasses.replace(unfilled, params=_fill(path, unfilled, arrays))
+
+
+def _actions(described: dict[str, Any]) -> Spec:
+    """Return the space of actions; files from before there were continuous ones say how many."""
+    if "action_space" in described:
+        return spaces.from_json(described["action_space"])
+    return spaces.from_json({"type": "discrete", "n": described["num_actions"]})
 
 
 def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray]) -> Params:
@@ -175,12 +186,13 @@ def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray
 
 def _init(policy: Policy, key: Array) -> Params:
     """Draw parameters, from the spaces alone."""
-    nothing = jnp.zeros((1, 1), jnp.int32)
+    before = spaces.no_action(policy.action_space, 1, 1)
     observation, state = (
         jax.tree.map(lambda x: x[None, None], spaces.zeros(space))
         for space in (policy.observation_space, policy.state_space)
     )
-    return policy.networks.init(key, Inputs(observation, state, nothing, nothing == 0))
+    inputs = Inputs(observation, state, before, jnp.ones((1, 1), bool))
+    return policy.networks.init(key, inputs)
 
 
 def _named_leaves(params: PyTree) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from adqn_jax import spaces
 from adqn_jax.replay.codec import SlotCodec
 from adqn_jax.types import (
     FINAL,
@@ -73,7 +74,11 @@ class Interaction:
             env_state=env_state,
             observation=observation,
             final=jnp.zeros(num_streams, bool),
-            carry=Carry(memory, jnp.zeros(num_streams, jnp.int32), jnp.ones(num_streams, bool)),
+            carry=Carry(
+                memory,
+                spaces.no_action(self.codec.action_space, num_streams),
+                jnp.ones(num_streams, bool),
+            ),
             episode=_new_episodes(num_streams),
         )
 
@@ -87,6 +92,8 @@ class Interaction:
         self, key: Array, streams: Stream, act: Act, discount: Array | float = 1.0
     ) -> tuple[Stream, Step]:
         """Act in every stream, step the environments, and begin what must begin.
+
+        The environment gets actions of a Box clipped to its bounds; all else keeps them as drawn.
 
         Args:
           key: a key, consumed.
@@ -104,8 +111,9 @@ class Interaction:
         keys = jax.random.split(key_step, num_streams)
         step_env = jax.vmap(self.env.step_env, (0, 0, 0, None))
         observation, env_state, reward, terminated, info = step_env(
-            keys, streams.env_state, action, self.env_params
-        )
+            keys, streams.env_state, spaces.executed(action, self.codec.action_space),
+            self.env_params,
+        )  # fmt: skip
         truncated = jax.vmap(self.env.is_truncated, (0, None))(env_state, self.env_params)
         end = jnp.where(terminated, TERMINATED, jnp.where(truncated, TRUNCATED, GOES_ON))
         end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)

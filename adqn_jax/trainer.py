@@ -16,10 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from adqn_jax import contract, rollout
+from adqn_jax import contract, families, rollout
 from adqn_jax.agent import Agent, Who
 from adqn_jax.config import BaseConfig
-from adqn_jax.families import family_of
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
@@ -67,7 +66,8 @@ def make_trainer(config: BaseConfig, env: Any, env_params: Any) -> "Trainer":
     """
     contract.check(env, env_params)
     codec = SlotCodec(env, env_params)
-    agent = family_of(config.algorithm).make_agent(config, codec)
+    families.check_actions(config.algorithm, codec.action_space)
+    agent = families.family_of(config.algorithm).make_agent(config, codec)
     return Trainer(config, agent, Interaction(codec))
 
 
@@ -99,7 +99,7 @@ class Trainer:
         key, key_streams, key_agent, key_warmup = jax.random.split(key, 4)
         streams = self._start(key_streams, self.plan.num_envs)
         zero = jnp.zeros(self.plan.num_envs, jnp.int32)
-        example = self.interaction.codec.encode(streams, zero, zero, zero)
+        example = self.interaction.codec.encode(streams, streams.carry.action_tm1, zero, zero)
         state = TrainState(
             key=key,
             iteration=jnp.int32(0),

@@ -5,8 +5,6 @@ import json
 import pathlib
 from typing import Any
 
-from gymnax.environments.spaces import Discrete
-
 from adqn_jax import Policy, envs, load_policy, spaces
 
 
@@ -50,7 +48,7 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
     for given, needed in (
         (policy.observation_space, env.observation_space(env_params)),
         (policy.state_space, env.privileged_state_space(env_params)),
-        (Discrete(policy.num_actions), Discrete(env.num_actions)),
+        (policy.action_space, spaces.action_space(env, env_params)),
     ):
         if not spaces.same(given, needed):
             raise ValueError(

@@ -55,9 +55,15 @@ class Scene:
         """Say what happens in step `t`."""
         recording = self.recording
         if t < recording.length:
-            return f"step {t}: {self.picture.actions[recording.actions[t]]}"
+            return f"step {t}: {self._named(recording.actions[t])}"
         end = "time is up" if recording.truncated else "the end"
         return f"step {t}: {end}, return {recording.rewards.sum():.4g}"
+
+    def _named(self, action: np.ndarray) -> str:
+        """Say an action's name, or the numbers of a continuous one."""
+        if np.ndim(action) == 0:
+            return self.picture.actions[action]
+        return ", ".join(f"{x:.2f}" for x in action)
 
     def _values(self, axes: Axes, t: int) -> None:
         """Draw values as bars; the action taken is marked."""

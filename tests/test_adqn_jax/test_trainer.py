@@ -307,10 +307,14 @@ def test_no_nans_in_an_update() -> None:
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize("config", CONFIGS, ids=KINDS)
-def test_lowers_for_accelerators(config: BaseConfig, platform: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "env"),
+    [*((config, ENV) for config in CONFIGS), (ON_POLICY, probes.Pictured(2))],
+    ids=[*KINDS, "continuous"],
+)
+def test_lowers_for_accelerators(config: BaseConfig, env: Any, platform: str) -> None:
     """Start, iteration and evaluation are programs for a GPU and a TPU, too."""
-    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    trainer = make_trainer(config, env, ENV_PARAMS if env is ENV else env.default_params)
 
     def run(key: jax.Array) -> Any:
         state = trainer.iterate(trainer.init(key), config.parts["hyper"], 1)

@@ -13,8 +13,11 @@ import render
 import run
 import sweep
 import table
-from adqn_jax import load_policy
+from adqn_jax import envs, load_policy
+from adqn_jax.envs.pictures import picture_of
+from adqn_jax.episode import Recording
 from runs import call, rows_of
+from support.scene import Scene
 
 WORDS = (
     *("--env", "heavenhell-1", "--seeds", "2", "--total-timesteps", "480", "--log-every", "80"),
@@ -48,6 +51,22 @@ def test_every_command() -> None:
     refused = call(exactness.main, str(path))
     assert (refused.code, refused.out) == (2, "")
     assert "ppo-asym has no Q(h,a) to compare" in refused.err
+
+
+def test_continuous_actions() -> None:
+    """Trained and diagnosed; a caption has the numbers that were played."""
+    words = (*WORDS, "--env", "gymnax:Pendulum-v1", "--env-param", "max_steps_in_episode=10")
+    trained = call(run.main, *words, "--algo", "ppo", "--seeds", "1")
+    assert trained.code == 0, trained.err
+    folder = pathlib.Path("runs", "gymnax_Pendulum-v1", "ppo", "default")
+    measured = call(diagnose.main, str(folder), "--episodes", "2")
+    assert measured.code == 0, measured.err
+    assert {"mean_mu", "mean_sigma"} <= set(measured.out.split())
+    actions = np.float32([[-1.234, 0.5]])
+    recording = Recording((), (), actions, np.zeros(1), truncated=True, values={})
+    assert Scene("none", picture_of(*envs.make("carflag")), recording).caption(0) == (
+        "step 0: -1.23, 0.50"
+    )
 
 
 @pytest.mark.parametrize(

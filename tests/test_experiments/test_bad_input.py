@@ -92,6 +92,10 @@ RUN = [
     ("--env foraging:0x8:1:1", "foraging needs 3 to 50 rows and columns, got 0x8"),
     ("--env foraging:8x8:1:1:walls", "options are sight=N, coop and levels, each once"),
     ("--env gymnax:Nothing", "Nothing"),
+    (
+        "--env gymnax:Pendulum-v1",
+        "values are learnt of Discrete ones only; continuous ones",
+    ),
     ("--env gymnax:CartPole-v1:9", "9"),
     ("--env gymnax:CartPole-v1:x", "x"),
     ("--env-param power", "--env-param takes NAME=NUMBER, each name once, got 'power'"),

@@ -74,6 +74,26 @@ def test_memory(history: str) -> None:
     close(looked["V(h,s)"][time == 0], 0.25, atol=0.2)
 
 
+@pytest.mark.parametrize(
+    ("env", "algorithm", "changes"),
+    [
+        (probes.Pictured(), "reinforce-baseline", {"histories": "whole", "history": "none"}),
+        (probes.Aim(3), "ppo-asym", {"return_lambda": 0.9}),
+    ],
+    ids=["picture", "memory"],
+)
+def test_continuous_actions(env: probes.Aim, algorithm: str, changes: Any) -> None:
+    """Two numbers are hit; a picture shows which, or what was seen two steps ago."""
+    rows, looked = learned(
+        env, algorithm, conv_channels=(4,), entropy_start=0.0, entropy_end=0.0, **changes
+    )
+    last = slot_times(rows) == env.length - 1
+    goal = 1.0 + 2.0 * np.asarray(rows.inputs.state)[last]
+    close(looked["mu_0(h)"][last], goal, atol=0.3)
+    close(looked["mu_1(h)"][last], 1.0, atol=0.3)
+    assert looked["sigma_0(h)"].max() < 0.6, "it begins at 1.2"
+
+
 @pytest.mark.parametrize(("algorithm", "name"), [("a2c", "V(h)"), ("a2c-asym", "V(h,s)")])
 def test_state_only(algorithm: str, name: str) -> None:
     """V(h,s) reads the hidden bit; V(h), which cannot, is its mean."""

@@ -19,6 +19,9 @@ from settings import on_policy
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
 ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=7)
 STEPS = 10
+AIM = probes.Aim(7)
+#: An environment of discrete actions, and one of continuous ones.
+BOTH = {"discrete": (ENV, ENV_PARAMS), "continuous": (AIM, AIM.default_params)}
 
 
 def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState, Rollout]:
@@ -27,11 +30,16 @@ def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState,
     return trainer._collect(state, who, jax.random.fold_in(state.key, steps), steps)
 
 
-@pytest.mark.parametrize(("history", "algo"), [("gru", "ppo-asym"), ("lstm", "ppo")])
-def test_a_row_within_an_episode_is_part_of_the_whole(history: str, algo: str) -> None:
+@pytest.mark.parametrize(
+    ("history", "algo", "actions"),
+    [("gru", "ppo-asym", "discrete"), ("lstm", "ppo", "discrete"), ("gru", "ppo", "continuous")],
+)
+def test_a_row_within_an_episode_is_part_of_the_whole(
+    history: str, algo: str, actions: str
+) -> None:
     """Two rows, with what is remembered between them, have the values of one long row."""
     config = on_policy(algo, history=history, target="periodic")
-    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    trainer = make_trainer(config, *BOTH[actions])
     agent = trainer.agent
     hyper = config.hyper
 
@@ -56,13 +64,14 @@ def test_a_row_within_an_episode_is_part_of_the_whole(history: str, algo: str) -
     assert not whole.start[STEPS].all(), "some of the second rows begin within an episode"
     values = np.concatenate([value for value, _ in batches])
     np.testing.assert_allclose(values, outputs["critic"], atol=2e-6)
-    log_prob = np.take_along_axis(np.asarray(outputs["actor"])[STEPS:], action[..., None], -1)
-    np.testing.assert_allclose(batches[1][1], log_prob[..., 0], atol=2e-6)
+    log_prob = agent.networks.distribution.log_prob(outputs["actor"][STEPS:], action)
+    np.testing.assert_allclose(batches[1][1], log_prob, atol=5e-6)
 
 
-def test_acting_equals_training_pass() -> None:
+@pytest.mark.parametrize("actions", BOTH)
+def test_acting_equals_training_pass(actions: str) -> None:
     """What is said while acting, slot by slot, is what the training pass says of the row."""
-    trainer = make_trainer(on_policy("a2c"), ENV, ENV_PARAMS)
+    trainer = make_trainer(on_policy("a2c"), *BOTH[actions])
     networks = trainer.agent.networks
 
     @jax.jit

@@ -90,7 +90,7 @@ def test_says_what_it_is(folder: pathlib.Path) -> None:
     assert policy.config == CONFIG
     assert policy.observation_space.shape == (54,)
     assert policy.state_space.shape == (5 * 25,)
-    assert policy.num_actions == 16
+    assert policy.action_space.n == 16
     assert policy.about["env"] == ENV
     assert policy.about["seed_index"] == 1
     assert {"jax", "commit", "device"} <= set(policy.about["made_with"])
