@@ -2,6 +2,8 @@
 
 import pathlib
 
+import jax
+import numpy as np
 import pytest
 
 import benchmark
@@ -13,10 +15,11 @@ import render
 import run
 import sweep
 import table
-from adqn_jax import envs, load_policy
+from adqn_jax import envs, load_policy, make_policy, make_trainer, save_policy
 from adqn_jax.envs.pictures import picture_of
 from adqn_jax.episode import Recording
 from runs import call, rows_of
+from settings import on_policy
 from support.scene import Scene
 
 WORDS = (
@@ -54,12 +57,16 @@ def test_every_command() -> None:
 
 
 def test_continuous_actions() -> None:
-    """Trained and diagnosed; a caption has the numbers that were played."""
-    words = (*WORDS, "--env", "gymnax:Pendulum-v1", "--env-param", "max_steps_in_episode=10")
-    trained = call(run.main, *words, "--algo", "ppo", "--seeds", "1")
-    assert trained.code == 0, trained.err
-    folder = pathlib.Path("runs", "gymnax_Pendulum-v1", "ppo", "default")
-    measured = call(diagnose.main, str(folder), "--episodes", "2")
+    """A policy is diagnosed; a caption has the numbers that were played."""
+    about = {"env": "gymnax:Pendulum-v1", "env_params": {"max_steps_in_episode": 10}}
+    env, env_params = envs.make("gymnax:Pendulum-v1", params=about["env_params"])
+    trainer = make_trainer(on_policy("ppo", history="none"), env, env_params)
+    params = trainer.acting_params(jax.jit(trainer.init)(jax.random.key(0)))
+    policy = make_policy(trainer.config, env, env_params, params, about | {"seed_index": 0})
+    path = pathlib.Path("run", "policy", "seed-000.npz")
+    path.parent.mkdir(parents=True)
+    save_policy(path, policy)
+    measured = call(diagnose.main, "run", "--episodes", "2")
     assert measured.code == 0, measured.err
     assert {"mean_mu", "mean_sigma"} <= set(measured.out.split())
     actions = np.float32([[-1.234, 0.5]])
