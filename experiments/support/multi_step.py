@@ -40,7 +40,7 @@ def foraging() -> Table:
     """Ask `foraging` for all its steps; a state is the item's cell, then the agent's."""
     env, params = envs.make("foraging")
     cells = np.array(list(itertools.product(range(8), range(8))))
-    inner = ((cells > 0) & (cells < 7)).all(1)
+    inner = np.asarray(((cells > 0) & (cells < 7)).all(1))
     items, agents = (x.ravel() for x in np.meshgrid(np.arange(64), np.arange(64), indexing="ij"))
     states = ForagingState(
         agents=jnp.asarray(cells[agents][:, None], jnp.int8),
