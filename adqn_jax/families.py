@@ -24,19 +24,34 @@ class Family:
     make_agent: Callable[[Any, SlotCodec], Agent]
     """`(config, codec) -> agent`."""
     make_networks: Callable[[Any, Spaces], Networks]
-    """`(config, spaces) -> networks`, all that a deployed policy needs."""
+    """`(config, spaces) -> networks`, all that a policy's file holds."""
+    make_all_networks: Callable[[Any, Spaces], Networks]
+    """`(config, spaces) -> networks`, with those that only help to learn."""
     continuous: bool
     """Whether its actions may be continuous, those of a Box."""
+
+    @property
+    def is_all_saved(self) -> bool:
+        """Whether a policy's file holds all networks."""
+        return self.make_networks is self.make_all_networks
 
 
 #: In the order in which algorithms are listed.
 FAMILIES = (
-    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks, continuous=False),
+    Family(
+        value.ALGORITHMS,
+        value.Config,
+        value.make_agent,
+        value.make_networks,
+        value.make_networks,
+        continuous=False,
+    ),
     Family(
         actor_critic.ALGORITHMS,
         actor_critic.Config,
         actor_critic.make_agent,
         actor_critic.make_policy_networks,
+        actor_critic.make_networks,
         continuous=True,
     ),
 )

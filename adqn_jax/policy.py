@@ -44,12 +44,16 @@ class Policy:
     params: Params
     about: dict[str, Any]
     """Whatever else was noted when it was saved; JSON can hold it."""
+    whole: bool = False
+    """Whether `params` hold all networks, those too that no file of a policy has, as a critic."""
 
     @functools.cached_property
     def networks(self) -> Networks:
-        """Those that act, and those that helped them to learn."""
+        """Those whose parameters there are."""
         seen = Spaces(self.observation_space, self.state_space, self.action_space)
-        return family_of(self.config.algorithm).make_networks(self.config, seen)
+        family = family_of(self.config.algorithm)
+        make = family.make_all_networks if self.whole else family.make_networks
+        return make(self.config, seen)
 
     def initial_carry(self, *lead: int) -> Carry:
         """Return the carry of episodes that start now, leaves [*lead, ...].

@@ -45,7 +45,7 @@ def diagnose(run: Annotated[pathlib.Path, cli.Positional], episodes: int = 64) -
     discount = float(who.policy.config.hyper.discount)
     measures, values = [], []
     for path in paths:
-        policy = load_policy(path)
+        policy = who.complete(load_policy(path))
         seed = {"seed": policy.about["seed_index"]}
         # Not the keys of training or of its evaluations, whose root is the run's seed itself.
         key = jax.random.fold_in(jax.random.key(_ROOT), seed["seed"])

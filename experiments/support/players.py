@@ -6,6 +6,9 @@ import pathlib
 from typing import Any
 
 from adqn_jax import Policy, envs, load_policy, spaces
+from adqn_jax.families import family_of
+from adqn_jax.runs.critics import trained_params, with_critic
+from adqn_jax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +19,11 @@ class Player:
     env: Any
     env_params: Any
     policy: Policy | None  # None acts at random
+    trained: Params | None = None  # all networks of all seeds, where policies lack some
+
+    def complete(self, policy: Policy) -> Policy:
+        """Add to a policy of the same run the critic that it was trained with, if one is left."""
+        return policy if self.trained is None else with_critic(policy, self.trained)
 
 
 def find(env_name: str | None, path: pathlib.Path | None) -> Player:
@@ -55,4 +63,8 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
                 f"the policy {path}, trained on {trained_on}, does not fit the spaces of {name}: "
                 f"it has {given}, needed is {needed}"
             )
-    return Player(name, env, env_params, policy)
+    trained, run = None, path.absolute().parents[1]
+    if name == trained_on and not family_of(policy.config.algorithm).is_all_saved:
+        trained = trained_params(run, env, env_params)
+    player = Player(name, env, env_params, policy, trained)
+    return dataclasses.replace(player, policy=player.complete(policy))

@@ -1,10 +1,12 @@
 """Every command takes an actor-critic, or refuses it in one sentence."""
 
 import pathlib
+import shutil
 
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import benchmark
 import courses
@@ -20,7 +22,8 @@ from adqn_jax.envs.pictures import picture_of
 from adqn_jax.episode import Recording
 from runs import call, rows_of
 from settings import on_policy
-from support.scene import Scene
+from support import players
+from support.scene import Scene, make_scene
 
 WORDS = (
     *("--env", "heavenhell-1", "--seeds", "2", "--total-timesteps", "480", "--log-every", "80"),
@@ -54,6 +57,26 @@ def test_every_command() -> None:
     refused = call(exactness.main, str(path))
     assert (refused.code, refused.out) == (2, "")
     assert "ppo-asym has no Q(h,a) to compare" in refused.err
+
+
+@pytest.mark.parametrize("sees", ["checkpoint", "policy"])
+def test_the_critic_is_shown_as_long_as_there_is_one(sees: str) -> None:
+    """Its values are those of the run's last checkpoint; without that there is the policy alone."""
+    trained = call(run.main, *WORDS, "--algo", "ppo-asym")
+    assert trained.code == 0, trained.err
+    if sees == "policy":
+        shutil.rmtree(FOLDER / "checkpoints")
+    player = players.find(None, FOLDER / "policy" / "seed-001.npz")
+    scene = make_scene(player.env, player.env_params, player.policy, 0, 0.0)
+    figure, count = Figure(), len(scene.panels)
+    panels = figure.subplots(1, count)
+    scene.draw(panels, 0)
+    measured = call(diagnose.main, str(FOLDER), "--episodes", "2")
+    assert measured.code == 0, measured.err
+    shown = sees == "checkpoint"
+    assert ("V(h,s) = " in panels[0].get_xlabel()) == shown
+    assert ("mean_v" in measured.out.split()) == shown
+    assert (player.policy.params.keys() == {"actor", "critic"}) == shown
 
 
 def test_continuous_actions() -> None:
