@@ -1,11 +1,13 @@
-"""Test what the paper says of its Figure 1 on runs of any protocol: a verdict for each statement.
+"""Test what papers say of their figures on runs of any protocol: a verdict for each statement.
 
 (a, b) On Heaven-Hell-3 and -4 adqn and adqn-vr reach the optimum, dqn, adqn-state and
 adqn-state-vr do not; (c, d) on Car-Flag and Cleaner adqn and adqn-vr end above all others; (e) on
-Memory-Four-Rooms adqn-vr > adqn > dqn and adqn-state > dqn, and none solves it.
+Memory-Four-Rooms adqn-vr > adqn > dqn and adqn-state > dqn, and none solves it; (f, g) but for
+Memory-Four-Rooms a2c-asym and ppo-asym end above those with critics V(h) and V(s).
 
 Prints a table and writes it: of each statement an effect size with its 95 % interval, a p-value,
-corrected for the number of statements of its claim, and what follows. docs/figure1.md explains.
+corrected for the number of statements of its claim, and what follows. docs/figure1.md explains, of
+critics docs/actor-critic.md.
 """
 
 import dataclasses
@@ -25,7 +27,7 @@ if __name__ == "__main__":
 from adqn_jax.results import tables
 from adqn_jax.results.estimates import mean_difference
 from adqn_jax.results.load import load_all
-from support.paper import Statement, statements
+from support.paper import CLAIMS, Statement, statements
 
 LEVEL = 0.05
 #: Share of greedy episodes that a seed must win, at the end, to have solved a task.
@@ -101,7 +103,7 @@ def table(folders: Sequence[pathlib.Path], metric: str) -> list[dict[str, object
     """Test every statement that these runs can tell something about; a row for each."""
     final, won = (_by_env(folders, name) for name in (metric, "eval_success"))
     rows: list[dict[str, object]] = []
-    for claim in "abcde":
+    for claim in CLAIMS:
         tested = [
             assess(s, final.get(s.env, {}), won[s.env])
             for s in statements()
@@ -155,7 +157,7 @@ def claims(
     metric: str = "eval_return",
     to: pathlib.Path = pathlib.Path("claims.csv"),
 ) -> None:
-    """Test the paper's claims.
+    """Test the papers' claims.
 
     Args:
       runs: run folders, <out>/<env>/<algo>/<name>, one for each environment and algorithm;
@@ -166,7 +168,7 @@ def claims(
     tables.check_ending(to)
     rows = table(runs, metric)
     if not rows:
-        raise ValueError("none of the paper's claims is about these runs")
+        raise ValueError("none of the papers' claims is about these runs")
     for row in rows:
         interval = f"[{row['low']:7.3f}, {row['high']:7.3f}]"
         print(

@@ -71,20 +71,19 @@ _FAST_ACTOR_CRITIC = actor_critic.Config(
         adam_eps=1e-8,
         discount=0.97,
         return_lambda=0.95,
-        entropy_start=0.05,
+        entropy_start=0.02,
         entropy_end=0.005,
         entropy_timesteps=250_000,
     ),
     network=_FAST.network,
-    loss=actor_critic.LossConfig(
-        over_time="mean", discount_policy=False, normalise_advantages=True
-    ),
+    # Normalised advantages are noise as long as nothing has been found, and end exploration early.
+    loss=actor_critic.LossConfig(over_time="mean", discount_policy=False),
     train=actor_critic.TrainConfig(
         total_timesteps=500_000,
         num_envs=64,
-        steps_per_iteration=32,
+        steps_per_iteration=64,
         histories="continued",
-        minibatches=2,
+        minibatches=4,
         target="none",
         max_grad_norm=0.5,
         log_every=20_000,

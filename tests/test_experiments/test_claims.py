@@ -1,14 +1,16 @@
 """The paper's claims on made-up seeds whose verdicts are known by hand."""
 
+import collections
 import pathlib
 
 import numpy as np
 import pytest
 
 import claims
+from adqn_jax import families
 from claims import assess, table
 from runs import call, write_run
-from support.paper import Statement, statements
+from support.paper import CLAIMS, Statement, statements
 
 
 def made_up(folder: pathlib.Path, returns: list[float]) -> pathlib.Path:
@@ -60,9 +62,11 @@ def test_correction() -> None:
 
 
 def test_statements() -> None:
-    """All that the paper says: 5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms."""
-    count = {claim: sum(s.claim == claim for s in statements()) for claim in "abcde"}
-    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8}
+    """5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms; 2 of critics on each."""
+    count = collections.Counter(s.claim for s in statements())
+    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8, "f": 8, "g": 8}
+    assert "".join(count) == CLAIMS
+    assert {s.algo for s in statements()} <= {*families.algorithms()}
 
 
 def test_table(tmp_path: pathlib.Path) -> None:
@@ -102,7 +106,7 @@ def test_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pathlib.Path("claims.csv").unlink()
     for words, message in {
         "": "name at least one run folder",
-        "carflag/dqn/x": "none of the paper's claims is about these runs",
+        "carflag/dqn/x": "none of the papers' claims is about these runs",
         "carflag/dqn/x again/carflag/dqn/x": "name one run of dqn on carflag, not several",
         "carflag/dqn/x --metric joy": "has no metric 'joy'",
     }.items():
