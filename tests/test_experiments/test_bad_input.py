@@ -237,6 +237,14 @@ BENCHMARK = [
     ("draw --json nowhere.json", "nowhere.json: No such file"),
     ("draw --json nowhere.json --to a.foo", "--to must end in "),
     ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
+    (
+        "peers --checkout nowhere",
+        "nowhere is no checkout of purejaxrl: it has no purejaxrl/ppo_rnn",
+    ),
+    ("peers --checkout . --num-envs 6", "4 minibatches must divide num_envs, got 6"),
+    ("peers --checkout . --steps 0", "steps and iterations must be at least 1"),
+    ("peers --checkout . --seeds 0", "numbers of seeds, and rounds, must be at least 1"),
+    ("peers --checkout . --names", "name an environment"),
 ]
 RATES = "--grid learning-rate=1e-3,1e-4"
 SWEEP = [
