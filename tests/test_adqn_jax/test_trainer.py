@@ -292,6 +292,18 @@ def test_no_nans_in_a_start() -> None:
         jax.jit(make_trainer(small("adqn"), ENV, ENV_PARAMS).init)(jax.random.key(0))
 
 
+def test_no_nans_on_policy() -> None:
+    """So do start and iterations of an actor-critic."""
+    trainer = make_trainer(ON_POLICY, ENV, ENV_PARAMS)
+
+    def run(key: jax.Array) -> TrainState:
+        return trainer.iterate(trainer.init(key), ON_POLICY.hyper, 2)
+
+    with jax.debug_nans(True):
+        state = jax.jit(run)(jax.random.key(0))
+    assert all(np.isfinite(value) for value in state.diagnostics.values())
+
+
 def test_no_nans_in_an_update() -> None:
     """An update runs with JAX's NaN trap set."""
     trainer = make_trainer(small("adqn"), ENV, ENV_PARAMS)
