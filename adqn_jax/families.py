@@ -25,7 +25,7 @@ class Family:
     """`(config, codec) -> agent`."""
     make_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, all that a deployed policy needs."""
-    continuous: bool
+    continuous: bool = False
     """Whether its actions may be continuous, those of a Box."""
 
 
