@@ -27,7 +27,7 @@ class Family:
     """`(config, spaces) -> networks`, all that a policy's file holds."""
     make_all_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, with those that only help to learn."""
-    continuous: bool
+    continuous: bool = False
     """Whether its actions may be continuous, those of a Box."""
 
     @property
@@ -44,7 +44,6 @@ FAMILIES = (
         value.make_agent,
         value.make_networks,
         value.make_networks,
-        continuous=False,
     ),
     Family(
         actor_critic.ALGORITHMS,

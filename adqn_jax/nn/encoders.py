@@ -60,7 +60,7 @@ class ActionEncoder(nn.Module):
         init = nn.initializers.normal(self.scale / math.sqrt(entries))
         kernel = self.param("kernel", init, (entries, self.features), jnp.float32)
         within = (executed(action, self.space) - centre) / half
-        return linear(within, kernel, jnp.zeros(self.features))
+        return linear(within, kernel, jnp.zeros(self.features, jnp.float32))
 
 
 class DictEncoder(nn.Module):
