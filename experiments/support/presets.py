@@ -89,8 +89,10 @@ _FAST_ACTOR_CRITIC = actor_critic.Config(
         log_every=20_000,
     ),
 )
+#: One gradient step for what was gathered: the less that is, the more steps there are.
+_ONE_STEP = {"num_envs": 16, "learning_rate": 3e-3, "total_timesteps": 1_000_000}
 #: REINFORCE needs episodes from beginning to end.
-_WHOLE = {"histories": "whole", "steps_per_iteration": 0, "num_envs": 16}
+_WHOLE = {**_ONE_STEP, "histories": "whole", "steps_per_iteration": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +117,10 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
         "fast": Preset(
             _FAST_ACTOR_CRITIC,
             ("fast-actor-critic",),
-            dict.fromkeys(("reinforce", "reinforce-baseline"), _WHOLE),
+            {
+                **dict.fromkeys(("a2c", "a2c-asym", "a2c-state"), _ONE_STEP),
+                **dict.fromkeys(("reinforce", "reinforce-baseline"), _WHOLE),
+            },
         ),
         "paper": Preset(_PAPER_ACTOR_CRITIC, ("paper-actor-critic",)),
     },
