@@ -79,7 +79,7 @@ _FAST_ACTOR_CRITIC = actor_critic.Config(
     # Normalised advantages are noise as long as nothing has been found, and end exploration early.
     loss=actor_critic.LossConfig(over_time="mean", discount_policy=False),
     train=actor_critic.TrainConfig(
-        total_timesteps=500_000,
+        total_timesteps=600_000,
         num_envs=64,
         steps_per_iteration=64,
         histories="continued",
@@ -143,12 +143,19 @@ def preset(name: str, env: str, algo: str) -> Any:
     config = config.replace(**chosen.of_algorithms.get(algo, {}))
     for section in chosen.sections:
         # What holds whatever the preset is about this very environment, and not its relatives.
-        for_env = TUNED[section].get(env if section == "any" else env.split(":")[0], {})
+        names = [env] if section == "any" else _relatives(env)
+        for_env = next((TUNED[section][name] for name in names if name in TUNED[section]), {})
         for changes in (for_env, for_env.get(algo, {})):
             for part in changes.keys() & config.parts.keys():
                 of_part = changes[part].items()
                 config = config.replace(**{k: _tuple(v) for k, v in of_part})
     return config
+
+
+def _relatives(env: str) -> list[str]:
+    """List an environment's name, and what is left of it without what follows each colon."""
+    parts = env.split(":")
+    return [":".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def _tuple(value: Any) -> Any:
