@@ -65,16 +65,15 @@ def _mean(rows: list[dict[str, float]], column: str, n: float) -> float:
 
 
 def draw(rows: list[dict[str, float]], path: pathlib.Path) -> None:
-    """Draw both over the length; all rewards stand at the right end."""
+    """Draw both over the length; all rewards, which have no bias, stand at the right end."""
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
-    ticks = (*LENGTHS, np.inf)
     for axes, column in zip(figure.subplots(1, 2), ("bias", "variance"), strict=True):
-        seeds = sorted({row["seed"] for row in rows})
-        for seed in seeds:
-            line = [row[column] for row in rows if row["seed"] == seed]
-            axes.plot(range(len(ticks)), line, color="C0", alpha=0.2, lw=0.8)
-        axes.plot(range(len(ticks)), [_mean(rows, column, n) for n in ticks], "o-", color="C0")
-        axes.set_xticks(range(len(ticks)), [*map(str, LENGTHS), "all"])
+        lengths = LENGTHS if column == "bias" else (*LENGTHS, np.inf)
+        for seed in sorted({row["seed"] for row in rows}):
+            line = [row[column] for row in rows if row["seed"] == seed and row["n"] in lengths]
+            axes.plot(range(len(lengths)), line, color="C0", alpha=0.2, lw=0.8)
+        axes.plot(range(len(lengths)), [_mean(rows, column, n) for n in lengths], "o-", color="C0")
+        axes.set_xticks(range(len(lengths)), ["all" if n == np.inf else f"{n}" for n in lengths])
         axes.set(xlabel="rewards in a return, n", ylabel=column, yscale="log")
         axes.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
