@@ -92,8 +92,9 @@ class Recording:
 
 
 def record(
-    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float
-) -> Recording:
+    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float,
+    greedy: bool | None = None,
+) -> Recording:  # fmt: skip
     """Play one episode; `key` is consumed.
 
     Args:
@@ -102,11 +103,12 @@ def record(
       env_params: its parameters.
       policy: who acts; None acts at random.
       epsilon: the probability of a random action, in [0, 1].
+      greedy: as of `Policy.act`.
     """
     interaction = Interaction(SlotCodec(env, env_params))
     space = interaction.codec.action_space
     networks = policy.networks if policy else RandomActions(space)
-    who = policy.networks.actor(policy.params, epsilon) if policy else None
+    who = policy.networks.actor(policy.params, epsilon, greedy) if policy else None
 
     def play_one(key: Array) -> tuple[Played, dict[str, Array]]:
         played = play(key, interaction, networks, who, 1)

@@ -67,8 +67,9 @@ class Policy:
         )
 
     def act(
-        self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
-    ) -> tuple[Array, Carry, Array]:
+        self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0,
+        greedy: bool | None = None,
+    ) -> tuple[Array, Carry, Array]:  # fmt: skip
         """Choose an action as in evaluation, but with probability `epsilon` uniform.
 
         Args:
@@ -76,6 +77,8 @@ class Policy:
           observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
           key: consumed; it matters only where `epsilon` is not 0 or the policy draws its actions.
           epsilon: probability of a random action.
+          greedy: whether an actor-critic takes the most probable action, or the mean of continuous
+            ones, instead of drawing one; None: as in its run's evaluations. Values are greedy.
 
         Returns:
           The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
@@ -85,11 +88,11 @@ class Policy:
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
-            outside of a Discrete space.
+            outside of a Discrete space; or values are told not to be greedy.
         """
         seen = self._checked(observation, carry.start.shape)
         inputs = Inputs(seen, None, carry.action_tm1, carry.start)
-        who = self.networks.actor(self.params, epsilon)
+        who = self.networks.actor(self.params, epsilon, greedy)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
         after = Carry(memory, action, jnp.zeros_like(carry.start))
         return spaces.executed(action, self.action_space), after, values

@@ -123,7 +123,7 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
-    def greedy_episodes(self, state: TrainState, hyper: Any) -> Episode:
+    def evaluation_episodes(self, state: TrainState, hyper: Any) -> Episode:
         """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
 
         The agent's policy acts: as well as it can, unless it is told to draw actions.
@@ -148,7 +148,7 @@ class Trainer:
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""
         hyper = _float32(hyper)
-        episodes = self.greedy_episodes(state, hyper)
+        episodes = self.evaluation_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
         return {
             "timesteps": timesteps,
@@ -187,13 +187,19 @@ class Trainer:
         """Step the streams; what happened is the agent's to store."""
         act = functools.partial(self.agent.networks.act, who)
 
-        def body(carry: tuple, key: Array) -> tuple[tuple, Any]:
-            streams, window = carry
-            streams, step = self.interaction.step(key, streams, act)
-            return (streams, rollout.add_to_window(window, step)), step.slot
+        # Of streams that begin anew all the time, episodes count that would be over in any case:
+        # among those that were begun later, the short ones alone would be.
+        latest = num_steps - self.plan.longest_episode if self.plan.restarts else num_steps
 
-        carry, keys = (state.streams, state.window), jax.random.split(key, num_steps)
-        (streams, window), slots = jax.lax.scan(body, carry, keys)
+        def body(carry: tuple, now: tuple[Array, Array]) -> tuple[tuple, Any]:
+            (streams, window), (key, t) = carry, now
+            streams, step = self.interaction.step(key, streams, act)
+            counts = t - step.slot.time.astype(jnp.int32) <= latest
+            return (streams, rollout.add_to_window(window, step, counts)), step.slot
+
+        carry = (state.streams, state.window)
+        each = (jax.random.split(key, num_steps), jnp.arange(num_steps))
+        (streams, window), slots = jax.lax.scan(body, carry, each)
         after = self.interaction.inputs(streams)
         gathered = Rollout(slots, state.streams.carry, after)
         return dataclasses.replace(state, streams=streams, window=window), gathered

@@ -26,8 +26,8 @@ class BraxState(EnvState):
 class Brax(PrivilegedEnvironment[BraxState, EnvParams]):
     """An environment of Brax's protocol, on the API of gymnax.
 
-    The agent observes `obs["state"]`, and the trainer knows `obs["privileged_state"]`. Where one of
-    them is missing, or `obs` is an array, both see what there is. `done` terminates, unless
+    The agent observes `obs["state"]`, and the trainer knows `obs["privileged_state"]`. Where there
+    is no `privileged_state`, or `obs` is an array, both see the same. `done` terminates, unless
     `info["truncation"]` says that a time limit was the reason.
 
     Actions are a vector in [-1, 1], as everywhere in Brax. What Brax calls a state holds the

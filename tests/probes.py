@@ -83,6 +83,19 @@ class Constant(Probe):
         return 1.0
 
 
+class Uneven(Probe):
+    """The bit pays 1 at once and ends the episode; without it nothing does for `length` steps."""
+
+    length = 10
+
+    def pay(self, state: ProbeState, action: Any) -> Any:
+        return state.bit
+
+    def step_env(self, key: jax.Array, state: ProbeState, action: Any, params: EnvParams) -> Any:
+        seen, state, reward, terminated, info = super().step_env(key, state, action, params)
+        return seen, state, reward, terminated | (state.bit == 1), info
+
+
 class TwoSteps(Probe):
     """The second step pays 1: values are γ, then 1."""
 

@@ -52,13 +52,11 @@ class ActorCriticNetworks:
         """Return the actor's empty memory, leaves [*lead, ...]."""
         return self.models["actor"].memory(*lead)
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who acts with these parameters as in evaluation."""
-        return Actor(params["actor"], epsilon, self.greedy)
-
-    def sampler(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who draws actions by the policy with these parameters."""
-        return Actor(params["actor"], epsilon, greedy=False)
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Actor:
+        """Return who acts with these parameters; `greedy` None: as in evaluation."""
+        return Actor(params["actor"], epsilon, self.greedy if greedy is None else greedy)
 
     def act(
         self, who: Actor, memory: PyTree, inputs: Inputs, key: Array

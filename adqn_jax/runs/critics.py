@@ -36,9 +36,9 @@ def trained_params(run: pathlib.Path, env: Any, env_params: Any) -> Params | Non
             return None
         runner = make_runner([Point(trained, run)], env, env_params)
         states, _ = checkpoints.restore(newest.iterations, runner.abstract_states)
-    except ValueError:
+    except (OSError, ValueError):
         return None
-    params: Params = jax.device_get(states.agent.params)
+    params: Params = jax.device_get(runner.trainer.agent.params(states.agent))
     return params
 
 
@@ -52,7 +52,9 @@ def with_critic(policy: Policy, params: Params) -> Policy:
     Returns:
       The policy with all its networks; or as it was, where the parameters are of another moment.
     """
-    seed = policy.about["seed_index"]
+    seed, seeds = policy.about.get("seed_index", -1), len(jax.tree.leaves(params)[0])
+    if not 0 <= seed < seeds:
+        return policy
     seed_params: Params = jax.tree.map(lambda x: x[seed], params)
     for name, own in policy.params.items():
         pairs = zip(*map(jax.tree.leaves, (own, seed_params[name])), strict=True)

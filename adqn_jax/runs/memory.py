@@ -38,7 +38,7 @@ class Memory:
     def at_least(cls, runner: SeedRunner) -> "Memory":
         """Measure the states alone, which takes neither memory nor a compiled program."""
         agent, state, seeds = runner.trainer.agent, runner.seed_shapes, runner.places
-        parts, params = agent.parts(state.agent), state.agent.params
+        parts, params = agent.parts(state.agent), agent.params(state.agent)
         return cls(
             seeds=seeds,
             parameters=sum(math.prod(x.shape) for x in jax.tree.leaves(params)),

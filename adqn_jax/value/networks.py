@@ -69,8 +69,16 @@ class ValueNetworks:
         """Return empty histories, [*lead, H]."""
         return self.models["q"].memory(*lead)
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who acts with these parameters."""
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Actor:
+        """Return who takes the action of the largest value, but one at random with epsilon.
+
+        Raises:
+          ValueError: when it is told not to be greedy.
+        """
+        if greedy is False:
+            raise ValueError("values are no probabilities to draw actions from: they act greedily")
         return Actor(params["q"], epsilon)
 
     def act(

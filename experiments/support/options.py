@@ -95,7 +95,7 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
     config = type(preset)(parsed.algo, **{name: getattr(parsed, name) for name, *_ in parts})
     args = Args(**own, config=config)
     _check(args)
-    _check_read(config, preset)
+    _check_read(config, argv)
     return args
 
 
@@ -118,11 +118,12 @@ def _check(args: Args) -> None:
         raise ValueError("--overwrite and --resume exclude each other: give one of them")
 
 
-def _check_read(config: BaseConfig, preset: BaseConfig) -> None:
+def _check_read(config: BaseConfig, words: Sequence[str]) -> None:
     """Refuse what was said and cannot matter: the algorithm does not read it, whatever else is."""
-    said, default = config.flat, preset.flat
+    given = {word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--")}
+    said = {name.removeprefix("no-").replace("-", "_") for name in given}
     for name, reader in families.unread(config).items():
-        if reader.needs and said[name] != default[name]:
+        if reader.needs and name in said:
             raise ValueError(
                 f"nothing reads {name.replace('_', '-')} with {config.algorithm}: it needs {reader}"
             )

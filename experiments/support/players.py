@@ -3,12 +3,20 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 from adqn_jax import Policy, envs, load_policy, spaces
 from adqn_jax.families import family_of
 from adqn_jax.runs.critics import trained_params, with_critic
 from adqn_jax.types import Params
+
+#: How a policy with probabilities acts: the most probable action, or one drawn.
+Actions = Literal["greedy", "sampled"]
+
+
+def is_greedy(actions: Actions | None) -> bool | None:
+    """Say it as `Policy.act` takes it; None: as in the run's evaluations."""
+    return None if actions is None else actions == "greedy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +71,8 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
                 f"the policy {path}, trained on {trained_on}, does not fit the spaces of {name}: "
                 f"it has {given}, needed is {needed}"
             )
-    trained, run = None, path.absolute().parents[1]
+    trained = None
     if name == trained_on and not family_of(policy.config.algorithm).is_all_saved:
-        trained = trained_params(run, env, env_params)
+        trained = trained_params(path.absolute().parent.parent, env, env_params)
     player = Player(name, env, env_params, policy, trained)
     return dataclasses.replace(player, policy=player.complete(policy))

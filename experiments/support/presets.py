@@ -144,7 +144,9 @@ def preset(name: str, env: str, algo: str) -> Any:
     for section in chosen.sections:
         # What holds whatever the preset is about this very environment, and not its relatives.
         names = [env] if section == "any" else _relatives(env)
-        for_env = next((TUNED[section][name] for name in names if name in TUNED[section]), {})
+        for_env: dict[str, Any] = next(
+            (TUNED[section][name] for name in names if name in TUNED[section]), {}
+        )
         for changes in (for_env, for_env.get(algo, {})):
             for part in changes.keys() & config.parts.keys():
                 of_part = changes[part].items()

@@ -142,15 +142,16 @@ def film(scene: Scene, dpi: int = 80) -> list[Image.Image]:
 
 
 def make_scene(
-    env: Any, env_params: Any, policy: Policy | None, seed: int, epsilon: float
-) -> Scene:
+    env: Any, env_params: Any, policy: Policy | None, seed: int, epsilon: float,
+    greedy: bool | None = None,
+) -> Scene:  # fmt: skip
     """Play an episode and choose how to draw it.
 
     Raises:
       ValueError: when there is no picture of the environment.
     """
     picture = picture_of(env, env_params)
-    recording = record(jax.random.key(seed), env, env_params, policy, epsilon)
+    recording = record(jax.random.key(seed), env, env_params, policy, epsilon, greedy)
     who = policy.config.algorithm if policy else "random actions"
     return Scene(f"{env.name}, {who}", picture, recording)
 

@@ -111,14 +111,14 @@ ADD = jax.jit(add_to_window)
 WINDOW, WIDTH = 4, 6
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=WIDTH, max_size=WIDTH), max_size=8))
-def test_the_window_holds_the_last_returns(done: list[list[bool]]) -> None:
-    """However many episodes end at once: the mean is that of the last W; NaN of none."""
+@given(st.lists(st.lists(st.sampled_from("-ex"), min_size=WIDTH, max_size=WIDTH), max_size=8))
+def test_the_window_holds_the_last_returns(steps: list[list[str]]) -> None:
+    """However many episodes end (e, x) and count (e): the mean of the last W; NaN of none."""
     window, ended = EpisodeWindow(jnp.zeros(WINDOW), jnp.int32(0)), []
-    for t, of_step in enumerate(done):
+    for t, of_step in enumerate(map(np.array, steps)):
         returns = np.arange(WIDTH, dtype=np.float32) + 10 * t
-        window = ADD(window, _step(np.array(of_step), returns))
-        ended += returns[np.array(of_step)].tolist()
+        window = ADD(window, _step(of_step != "-", returns), of_step != "x")
+        ended += returns[of_step == "e"].tolist()
     assert int(window.count) == len(ended)
     assert sorted(window.returns[: len(ended)].tolist()) == sorted(ended[-WINDOW:])
     mean = float(window_mean(window))

@@ -55,6 +55,19 @@ def test_ending_above() -> None:
     assert claims.verdict(one_seed.p, one_seed.p_opposite) == "not shown"
 
 
+def test_not_ending_below() -> None:
+    """The margin is a twentieth of the larger mean: 0.05 here, given to the first."""
+    statement = Statement("f", "carflag", "a2c-asym", "does not end below", "a2c")
+    equal = {"a2c-asym": np.full(5, 1.0), "a2c": np.full(5, 1.0)}
+    tested = assess(statement, equal, {})
+    assert tested.effect == 0.0
+    assert tested.p == pytest.approx(1 / 252)
+    below = assess(statement, equal | {"a2c-asym": np.full(5, 0.9)}, {})
+    assert below.effect == pytest.approx(-0.1)
+    assert below.p_opposite == pytest.approx(1 / 252)
+    assert claims.verdict(below.p, below.p_opposite) == "opposite"
+
+
 def test_correction() -> None:
     """Holm's by hand: smallest p times 3, next times 2, and never less than the one before."""
     assert claims._holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
@@ -62,9 +75,9 @@ def test_correction() -> None:
 
 
 def test_statements() -> None:
-    """5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms; 2 of critics on each."""
+    """5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms; 7 of critics."""
     count = collections.Counter(s.claim for s in statements())
-    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8, "f": 8, "g": 8}
+    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8, "f": 7, "g": 7}
     assert "".join(count) == CLAIMS
     assert {s.algo for s in statements()} <= {*families.algorithms()}
 

@@ -114,7 +114,7 @@ def test_what_is_drawn_is_kept_and_what_is_clipped_is_played() -> None:
     @jax.jit
     def run(key: jax.Array) -> Any:
         state = trainer.init(key)
-        who = networks.sampler(state.agent.params)
+        who = networks.actor(state.agent.params, greedy=False)
         return interaction.step(key, state.streams, lambda *x: networks.act(who, *x))
 
     streams, step = run(jax.random.key(3))

@@ -25,7 +25,7 @@ def learned(env: Any, algorithm: str, **changes: Any) -> Looked:
     def run(key: jax.Array) -> Looked:
         key_train, key_play = jax.random.split(key)
         state = trainer.iterate(trainer.init(key_train), config.hyper, 300)
-        who = networks.sampler(state.agent.params, 0.5)
+        who = networks.actor(state.agent.params, 0.5, greedy=False)
         rows = episode.play(key_play, trainer.interaction, networks, who, 64).rows
         return rows, networks.look(state.agent.params, rows.inputs)
 

@@ -13,6 +13,7 @@ import probes
 from adqn_jax import Trainer, envs, make_trainer
 from adqn_jax.actor_critic.learner import Batch, Learner, Numbers
 from adqn_jax.actor_critic.segment import Segment, make_segment
+from adqn_jax.rollout import window_mean
 from adqn_jax.types import TERMINATED, Rollout, TrainState
 from settings import on_policy
 
@@ -77,7 +78,7 @@ def test_acting_equals_training_pass(actions: str) -> None:
     @jax.jit
     def both(key: jax.Array) -> Any:
         state, _ = gather(trainer, trainer.init(key), 3)  # on into the episodes
-        who = networks.sampler(state.agent.params)
+        who = networks.actor(state.agent.params, greedy=False)
         _, rollout = gather(trainer, state, STEPS)
         segment = make_segment(trainer.agent.codec, rollout, whole=False)
 
@@ -121,18 +122,36 @@ def test_whole_episodes(env: probes.Probe) -> None:
         assert (np.asarray(end) == TERMINATED).sum(0).min() == inside.sum() // env.length
 
 
+@pytest.mark.parametrize("histories", ["whole", "continued"])
+def test_behaviour_return_prefers_no_length(histories: str) -> None:
+    """Half of the episodes pay 1 after a step, half pay 0 after ten: the mean is a half."""
+    env = probes.Uneven()
+    config = on_policy("a2c", histories=histories, steps_per_iteration=10, num_envs=64)
+    trainer = make_trainer(config, env, env.default_params)
+    state = jax.jit(lambda key: trainer.iterate(trainer.init(key), config.hyper, 12))(
+        jax.random.key(0)
+    )
+    window = state.window
+    assert int(window.count) > window.returns.size
+    error = 0.5 / window.returns.size**0.5
+    assert abs(float(window_mean(window)) - 0.5) < 3.0 * error
+
+
 def drawn_batch(algo: str, **changes: Any) -> tuple[Any, Learner, Batch, Any]:
-    """Make what a gradient step trains on."""
+    """Make what a gradient step trains on; its rows begin within episodes."""
     trainer = make_trainer(on_policy(algo, **changes), ENV, ENV_PARAMS)
     learner = trainer.agent.learner
 
     @jax.jit
     def run(key: jax.Array) -> Any:
-        state, rollout = gather(trainer, trainer.init(key), STEPS)
-        own = state.agent
-        segment = make_segment(trainer.agent.codec, rollout, whole=False)
-        hyper = trainer.config.hyper
-        return learner.prepare(hyper, own.params, {}, segment, own.memory)[0], own
+        state, before = gather(trainer, trainer.init(key), STEPS // 2 + 1)
+        state, rollout = gather(trainer, state, STEPS)
+        own, hyper = state.agent, trainer.config.hyper
+        begun, segment = (
+            make_segment(trainer.agent.codec, of, whole=False) for of in (before, rollout)
+        )
+        _, memory = learner.prepare(hyper, own.params, {}, begun, own.memory)
+        return learner.prepare(hyper, own.params, {}, segment, memory)[0], own
 
     batch, own = run(jax.random.key(0))
     return trainer, learner, batch, own
@@ -158,7 +177,8 @@ def test_the_first_step_of_ppo_is_that_of_a2c() -> None:
     for ours, theirs in pairs:
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
     update = jax.jit(functools.partial(ppo.update, hyper, Numbers(1e-3, 0.0)))
-    seen = update(own.params, own.opt_state, batch)[2]
+    assert not np.asarray(batch.inputs.start[0]).all()
+    seen = update(own.params, own.opt_state, batch.take(jnp.array([2, 0])))[2]
     np.testing.assert_allclose([seen["clipped"], seen["kl"]], 0.0, atol=1e-6)
     assert set(seen) == set(ppo.diagnostics)
 

@@ -65,7 +65,7 @@ def test_acts_as_it_was_evaluated(folder: pathlib.Path) -> None:
     """Episode for episode the returns of the last evaluation, whose means were logged."""
     states = final_states(folder)
     metrics = read(folder / "metrics.csv")
-    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).greedy_episodes)
+    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).evaluation_episodes)
     for seed in range(SEEDS):
         policy = load_policy(folder / "policy" / f"seed-{seed:03d}.npz")
         state = jax.tree.map(lambda x, seed=seed: x[seed], states)

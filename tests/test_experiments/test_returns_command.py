@@ -3,13 +3,17 @@
 import csv
 import itertools
 import pathlib
+from typing import Any
 
+import jax
 import matplotlib.image
 import numpy as np
 import pytest
 
 import returns
+from adqn_jax import envs
 from runs import call
+from support import multi_step
 from support.multi_step import Table, bias_and_variance, moments
 
 DISCOUNT = 0.9
@@ -54,6 +58,31 @@ def test_a_critic_that_is_right_has_no_bias() -> None:
     rows = bias_and_variance(TABLE, POLICY, exact, DISCOUNT, (1, 2, 5))
     np.testing.assert_allclose([row["bias"] for row in rows], 0.0, atol=1e-9)
     assert (np.diff([row["variance"] for row in rows]) > 0).all()
+
+
+def test_the_table_is_foraging() -> None:
+    """Its start is how often resets come to each state; its steps are the environment's."""
+    table = multi_step.foraging()
+    env, params = envs.make("foraging")
+    _, states = jax.vmap(env.reset_env, (0, None))(
+        jax.random.split(jax.random.key(0), 20_000), params
+    )
+
+    def index(state: Any) -> np.ndarray:
+        item, agent = (
+            np.asarray(x)[:, 0].astype(int) @ (8, 1) for x in (state.items, state.agents)
+        )
+        return item * 64 + agent
+
+    counts = np.bincount(index(states), minlength=4096)
+    assert (counts[table.start == 0] == 0).all()
+    assert ((counts - 20_000 * table.start) ** 2)[table.start > 0].sum() < 1.1 * 20_000
+    actions = jax.random.randint(jax.random.key(1), (20_000,), 0, 6)
+    step = jax.vmap(lambda s, a: env.step_env(jax.random.key(0), s, a, params)[1:4])
+    after, reward, over = step(states, actions)
+    at = (index(states), np.asarray(actions))
+    np.testing.assert_array_equal(table.reward[at], reward)
+    np.testing.assert_array_equal(table.successor[at], np.where(over, -1, index(after)))
 
 
 @pytest.mark.usefixtures("own_folder")
