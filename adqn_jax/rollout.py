@@ -134,15 +134,21 @@ class Interaction:
         return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached), step
 
 
-def add_to_window(window: EpisodeWindow, step: Step, counts: Array) -> EpisodeWindow:
-    """Remember the returns of the episodes that ended in this step, of streams that count, [E]."""
-    size, done = window.returns.shape[0], step.done & counts
+def add_to_window(window: EpisodeWindow, done: Array, returns: Array) -> EpisodeWindow:
+    """Remember the returns of episodes that ended.
+
+    Args:
+      window: what is remembered so far.
+      done: where in a sequence an episode ended, bool [N].
+      returns: of the episodes that did, float [N].
+    """
+    size = window.returns.shape[0]
     rank = jnp.cumsum(done, dtype=jnp.int32) - 1
     kept = done & (rank > rank[-1] - size)  # of more than the ring holds, the last
     # What is not kept is written past the ring, which drops it.
     at = jnp.where(kept, (window.count + rank) % size, size)
-    returns = window.returns.at[at].set(step.episode.undiscounted_return, mode="drop")
-    return EpisodeWindow(returns, window.count + done.sum(dtype=jnp.int32))
+    kept_returns = window.returns.at[at].set(returns, mode="drop")
+    return EpisodeWindow(kept_returns, window.count + done.sum(dtype=jnp.int32))
 
 
 def window_mean(window: EpisodeWindow) -> Array:

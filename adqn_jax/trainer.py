@@ -187,19 +187,19 @@ class Trainer:
         """Step the streams; what happened is the agent's to store."""
         act = functools.partial(self.agent.networks.act, who)
 
-        # Of streams that begin anew all the time, episodes count that would be over in any case:
-        # among those that were begun later, the short ones alone would be.
-        latest = num_steps - self.plan.longest_episode if self.plan.restarts else num_steps
-
-        def body(carry: tuple, now: tuple[Array, Array]) -> tuple[tuple, Any]:
-            (streams, window), (key, t) = carry, now
+        def body(streams: Stream, key: Array) -> tuple[Stream, Any]:
             streams, step = self.interaction.step(key, streams, act)
-            counts = t - step.slot.time.astype(jnp.int32) <= latest
-            return (streams, rollout.add_to_window(window, step, counts)), step.slot
+            return streams, (step.slot, step.done, step.episode.undiscounted_return)
 
-        carry = (state.streams, state.window)
-        each = (jax.random.split(key, num_steps), jnp.arange(num_steps))
-        (streams, window), slots = jax.lax.scan(body, carry, each)
+        keys = jax.random.split(key, num_steps)
+        streams, (slots, done, returns) = jax.lax.scan(body, state.streams, keys)
+        if self.plan.restarts:
+            # Episodes count that would be over in any case: of those begun later, the short ones
+            # alone would be. Stream by stream, as those that end last are long ones.
+            begun = jnp.arange(num_steps)[:, None] - slots.time.astype(jnp.int32)
+            done = (done & (begun <= num_steps - self.plan.longest_episode)).T
+            returns = returns.T
+        window = rollout.add_to_window(state.window, done.ravel(), returns.ravel())
         after = self.interaction.inputs(streams)
         gathered = Rollout(slots, state.streams.carry, after)
         return dataclasses.replace(state, streams=streams, window=window), gathered

@@ -211,7 +211,7 @@ def test_every_measure_has_a_formula() -> None:
         action=np.zeros(shape, int), reward=np.ones(shape), valid=np.ones(shape, bool),
         values={
             name: np.zeros((*shape, 2)) for name in ("Q(h,a)", "U(h,s,a)", "pi(a|h)")
-        } | {name: np.zeros(shape) for name in ("mu(h)", "sigma(h)")},
+        } | {name: np.zeros(shape) for name in ("V(h,s)", "mu(h)", "sigma(h)")},
         memory=rng.normal(size=(*shape, 5)),
     )  # fmt: skip
     secret = Secret(hidden=lambda state: state, told=lambda observation: observation == 1)
