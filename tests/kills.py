@@ -33,7 +33,10 @@ OF_ALGORITHMS = {
         *("--total-timesteps", "16000", "--warmup-timesteps", "400", "--buffer-timesteps", "4000"),
         *("--row-length", "20", "--replay-ratio", "8", "--batch-rows", "1"),
     ),
-    "ppo-asym": ("--total-timesteps", "16000", "--steps-per-iteration", "20", "--epochs", "16"),
+    "ppo-asym": (
+        *("--total-timesteps", "16000", "--steps-per-iteration", "20"),
+        *("--epochs", "16", "--minibatches", "2"),
+    ),
 }
 
 

@@ -30,7 +30,10 @@ OF_ALGORITHMS = {
         *("--total-timesteps", "480", "--warmup-timesteps", "240", "--buffer-timesteps", "1200"),
         *("--row-length", "20", "--replay-ratio", "2", "--batch-rows", "2"),
     ),
-    "ppo-asym": ("--total-timesteps", "240", "--target", "periodic", "--target-period", "40"),
+    "ppo-asym": (
+        *("--total-timesteps", "240", "--minibatches", "2"),
+        *("--target", "periodic", "--target-period", "40"),
+    ),
 }
 _WORDS = (
     *("--env", "heavenhell-1", "--seeds", str(SEEDS), "--log-every", "80", "--num-envs", "2"),

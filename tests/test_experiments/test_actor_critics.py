@@ -31,6 +31,7 @@ WORDS = (
     *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
     *("--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
 )
+PPO = (*WORDS, "--algo", "ppo-asym", "--minibatches", "2")
 FOLDER = pathlib.Path("runs", "heavenhell-1", "ppo-asym", "default")
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 def test_every_command() -> None:
     """Trained, drawn, tabulated, compared, rendered, diagnosed, swept; only the actor is saved."""
-    trained = call(run.main, *WORDS, "--algo", "ppo-asym")
+    trained = call(run.main, *PPO)
     assert trained.code == 0, trained.err
     rows = rows_of(FOLDER)
     assert {"loss_actor", "loss_critic", "kl", "entropy_weight"} <= rows[0].keys()
@@ -50,7 +51,7 @@ def test_every_command() -> None:
         (courses.main, (str(FOLDER),)),
         (render.main, ("--policy", str(path), "--frames", "2")),
         (diagnose.main, (str(FOLDER), "--episodes", "2")),
-        (sweep.main, (*WORDS, "--algo", "ppo-asym", "--grid", "clip-range=0.1,0.3")),
+        (sweep.main, (*PPO, "--grid", "clip-range=0.1,0.3")),
     ):
         ended = call(main, *words)
         assert ended.code == 0, (main.__module__, ended.err)
@@ -62,7 +63,7 @@ def test_every_command() -> None:
 @pytest.mark.parametrize("sees", ["checkpoint", "policy"])
 def test_the_critic_is_shown_as_long_as_there_is_one(sees: str) -> None:
     """Its values are those of the run's last checkpoint; without that there is the policy alone."""
-    trained = call(run.main, *WORDS, "--algo", "ppo-asym")
+    trained = call(run.main, *PPO)
     assert trained.code == 0, trained.err
     if sees == "policy":
         shutil.rmtree(FOLDER / "checkpoints")
