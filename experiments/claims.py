@@ -8,7 +8,7 @@ Heaven-Hells and Car-Flag above those with V(s).
 
 Prints a table and writes it: of each statement an effect size with its 95 % interval, a p-value,
 corrected for the number of statements of its claim, and what follows. docs/figure1.md explains, of
-critics docs/actor-critic.md.
+critics docs/critics.md.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Measure bias and variance of the returns that an actor-critic learns from, by their length.
 
 Trains A2C by the book's settings on foraging, and computes both from the task's table, exactly.
-Writes returns.csv, a row for each seed and length, and returns.png; docs/actor-critic.md explains.
+Writes returns.csv, a row for each seed and length, and returns.png; docs/critics.md explains.
 """
 
 import dataclasses
