@@ -106,14 +106,15 @@ def test_state_only(algorithm: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time_limit", "exact"),
+    ("algorithm", "time_limit", "histories", "exact"),
     # Rewards of 1 until the limit after 4 steps, discounted by one half; or for ever.
-    [("terminates", [1.875, 1.75, 1.5, 1.0]), ("bootstraps", [2.0] * 4)],
+    [
+        ("a2c", "bootstraps", "continued", [2.0] * 4),
+        ("reinforce-baseline", "terminates", "whole", [1.875, 1.75, 1.5, 1.0]),
+    ],
 )
-@pytest.mark.parametrize("algorithm", ["a2c", "reinforce-baseline"])
-def test_truncation(algorithm: str, time_limit: str, exact: list[float]) -> None:
+def test_truncation(algorithm: str, time_limit: str, histories: str, exact: list[float]) -> None:
     """Past a time limit the value is 0 or bootstrapped, as configured."""
-    histories = "continued" if algorithm == "a2c" else "whole"
     rows, looked = learned(
         probes.Limit(), algorithm, time_limit=time_limit, histories=histories
     )  # fmt: skip
