@@ -268,7 +268,7 @@ SWEEP = [
     ("--grid algo=dqn,sarsa", "unknown algorithm 'sarsa'"),
     ("--grid scale-boxes=maybe", "scale-boxes must be true or false in --grid, got 'maybe'"),
     ("--grid target-period=10,20", "at target-period=10 nothing reads target-period: it needs"),
-    ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions: it needs"),
+    ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions with adqn: it needs"),
     ("--history none --grid history-size=32", "nothing reads history-size: it needs --history gru"),
     ("--grid buffer-timesteps=400000,30000", "buffer_timesteps"),
     ("--grid discount=0.9..0.99", "discount has a range: --random N says how many"),
