@@ -10,7 +10,7 @@ from adqn_jax.actor_critic.algorithms import get_algorithm
 from adqn_jax.actor_critic.config import Config, Hyperparameters
 from adqn_jax.actor_critic.learner import Batch, Learner, Numbers
 from adqn_jax.actor_critic.networks import Actor, ActorCriticNetworks, make_networks
-from adqn_jax.actor_critic.plan import plan_of
+from adqn_jax.actor_critic.plan import has_target, plan_of
 from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
@@ -48,7 +48,7 @@ class ActorCriticAgent:
         rows = self.codec.decode(jax.tree.map(lambda x: x[None], example))
         params = self.networks.init(key, rows.inputs)
         target = {}
-        if self._has_target:
+        if has_target(self.config):
             target = {"target": params["critic"]}
         critics = [name for name in (*params, *target) if name != "actor"]
         return ActorCriticState(
@@ -59,11 +59,6 @@ class ActorCriticAgent:
                 name: self.networks.models["critic"].memory(self.plan.num_envs) for name in critics
             },
         )
-
-    @property
-    def _has_target(self) -> bool:
-        bootstraps = self.learner.algorithm.estimate == "bootstrap"
-        return bootstraps and self.config.train.target == "periodic"
 
     def novice(self, state: ActorCriticState) -> Actor:
         """Return who acts at random."""

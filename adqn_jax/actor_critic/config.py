@@ -7,6 +7,9 @@ from flax import struct
 
 from adqn_jax.config import BaseConfig, LoopConfig, NetworkConfig, Range, ReadWhen, above
 
+_SEES_HISTORY = ReadWhen(
+    "critic", ("history", "history-state"), "an algorithm whose critic sees the history"
+)
 _CRITICS = ("history", "history-state", "state")
 _HAS_CRITIC = ReadWhen("critic", _CRITICS, "an algorithm with a critic, which is any but reinforce")
 _BOOTSTRAPS = ReadWhen("estimate", "bootstrap", "an algorithm called a2c or ppo")
@@ -39,8 +42,8 @@ class Hyperparameters:
     entropy_timesteps: Annotated[float, above(0)] = 2_000_000
     """Simulated timesteps over which the entropy's weight falls linearly, from timestep 0 on."""
     value_weight: Annotated[float, above(0), _HAS_CRITIC] = 1.0
-    """Factor on the critic's loss; the critic shares nothing, so it matters where gradients are
-    clipped, and beside `adam_eps`. Not read by `reinforce`."""
+    """Factor on the critic's loss. Where actor and critic share nothing it only matters where
+    gradients are clipped, and beside `adam_eps`. Not read by `reinforce`."""
     clip_range: Annotated[float, above(0), _CLIPS] = 0.2
     """How far from 1 the ratio of new and old probabilities may go before it gains nothing. Read by
     `ppo`."""
@@ -101,6 +104,10 @@ class TrainConfig(LoopConfig):
     """What the critic's returns are made of: the values of a copy of the critic, made every
     `target_period`; or the critic's own. Advantages are always the critic's own. Read by `a2c` and
     `ppo`."""
+    history_encoders: Annotated[Literal["separate", "shared"], _SEES_HISTORY] = "separate"
+    """Whether actor and critic encode the history apart; or the critic reads the actor's encoding,
+    which both losses then train, for about half the arithmetic. A `shared` one is the actor's: its
+    step size, its gradient's norm, its policy file. Read where the critic sees the history."""
     max_grad_norm: Annotated[float, Range(0)] = 0.0
     """Largest norm of the gradient of each network, the actor's and the critic's apart; 0: no
     clipping."""

@@ -87,14 +87,19 @@ class Learner:
         """
         before = {"actor": segment.memory, **memory}
         asked = {name: params[name] for name in params if name != "actor" or self._asks_actor}
-        value, old, after = self._evaluate(segment, asked | target_params, before)
+        if self.networks.shares_encoder:
+            asked = params
+        value, said, after = self._evaluate(segment, asked | target_params, before)
 
         def of(name: str) -> Array:
             return returns(self.algorithm, self.config, hyper, segment, *value[name])
 
         nothing = jnp.zeros_like(segment.rows.reward)
         value.setdefault("critic", (nothing, nothing[0]))  # without a critic values are 0
-        own, taken = of("critic"), self.networks.distribution.log_prob
+        own, old = of("critic"), None
+        if self._asks_actor:
+            assert said is not None
+            old = self.networks.distribution.log_prob(said, segment.rows.action)
         advantage = own - value["critic"][0]
         if self.config.normalise_advantages:
             advantage = _normalise(advantage, segment.trained)
@@ -108,7 +113,7 @@ class Learner:
             advantage=advantage,
             target=of("target") if "target" in value else own,
             old_value=value["critic"][0],
-            old_log_prob=None if old is None else taken(old, segment.rows.action),
+            old_log_prob=old,
             memory={name: before[name] for name in params},
         )
         return batch, {name: after[name] for name in memory}
@@ -127,7 +132,7 @@ class Learner:
         outputs, after = self.networks.unroll(params, segment.rows.inputs, before)
         said = outputs.pop("actor", None)
         value = {
-            name: (x, self.networks.value(name, params, after[name], segment.after))
+            name: (x, self.networks.value(name, params, after, segment.after))
             for name, x in outputs.items()
         }
         return value, said, after

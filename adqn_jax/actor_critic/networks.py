@@ -30,7 +30,7 @@ class Actor:
 
 @dataclasses.dataclass(frozen=True)
 class ActorCriticNetworks:
-    """Separate models that share no parameters; `models` has "actor" and perhaps "critic"."""
+    """Models of "actor" and perhaps "critic", which share nothing, or the actor's encoder."""
 
     models: Mapping[str, Model]
     distribution: Distribution
@@ -81,7 +81,8 @@ class ActorCriticNetworks:
         """Evaluate networks in every slot of rows, leaves [T, B, ...].
 
         Args:
-          params: of those to be evaluated: "actor", "critic", or "target", another critic.
+          params: of those to be evaluated: "actor", "critic", or "target", another critic; of the
+            actor in any case where the critic shares its encoder.
           inputs: leaves [T, B, ...].
           memory: of each before the rows, leaves [B, ...]; None where rows begin with an episode.
 
@@ -95,10 +96,23 @@ class ActorCriticNetworks:
             outputs = model.evaluate(models, params, inputs, encoded)
         return {name: self._read(name, x) for name, x in outputs.items()}, after
 
-    def value(self, name: str, params: Params, memory: PyTree, inputs: Inputs) -> Array:
-        """Evaluate one critic, "critic" or "target", in one slot, leaves [B, ...]; float [B]."""
+    @property
+    def shares_encoder(self) -> bool:
+        """Whether the critic reads the history as the actor encodes it."""
+        return any(model.reads for model in self.models.values())
+
+    def value(
+        self, name: str, params: Params, memory: Mapping[str, PyTree], inputs: Inputs
+    ) -> Array:
+        """Evaluate one critic, "critic" or "target", in one slot, leaves [B, ...]; float [B].
+
+        `params` and `memory`, before the slot, are as `unroll` takes and returns them.
+        """
+        critic = self._model(name)
+        encodes = critic.reads or name
         with self.precision():
-            return self._read(name, self._model(name).step(params[name], memory, inputs)[0])
+            encoded, _ = self._model(encodes).encode(params[encodes], memory[encodes], inputs)
+            return self._read(name, critic.outputs(params[name], inputs, encoded))
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Evaluate along rows: "pi(a|h)", [T, B, A], and "V(h)", "V(h,s)" or "V(s)", [T, B].
@@ -126,6 +140,8 @@ def make_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
         return networks
     head = Head(config.network.head_sizes, 1, config.network.output_scale)
     critic = make_model(sees, head, spaces, config.network)
+    if config.train.history_encoders == "shared" and critic.history is not None:
+        critic = dataclasses.replace(critic, reads="actor")
     return dataclasses.replace(networks, models={**networks.models, "critic": critic})
 
 

@@ -6,6 +6,12 @@ from adqn_jax.config import check
 from adqn_jax.plan import Plan, make_plan
 
 
+def has_target(config: Config) -> bool:
+    """Whether returns are made of the values of a copy of the critic."""
+    bootstraps = get_algorithm(config.algorithm).estimate == "bootstrap"
+    return bootstraps and config.train.target == "periodic"
+
+
 def plan_of(config: Config, longest_episode: int) -> Plan:
     """Derive a run's shapes and counts.
 
@@ -23,6 +29,12 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
         raise ValueError(
             f"whole episodes need iterations that hold the longest one: with histories whole, "
             f"steps_per_iteration must be at least {longest_episode}, got {steps}"
+        )
+    shared = train.history_encoders == "shared" and algorithm.critic in ("history", "history-state")
+    if shared and has_target(config):
+        raise ValueError(
+            "a target critic whose history encoder moves is no target: with history_encoders "
+            "shared, target must be none"
         )
     epochs, minibatches = (train.epochs, train.minibatches) if algorithm.loss == "clip" else (1, 1)
     if train.num_envs % minibatches:

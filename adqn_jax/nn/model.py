@@ -1,4 +1,6 @@
-"""A model: what it sees of a slot, to a head's outputs. Models share no parameters.
+"""A model: what it sees of a slot, to a head's outputs.
+
+Models share no parameters, unless one reads the history as another encodes it.
 
 Q(h,a) is a model that sees the history and gives a number for each action; U(h,s,a) one that sees
 history and state; V(s) one that sees the state and gives one number.
@@ -28,6 +30,12 @@ class Model:
     history: Any  # of HISTORIES, or None
     state: nn.Module | None
     head: nn.Module  # of heads.py
+    reads: str | None = None  # whose encoding of the history it takes; None: its own
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it has a history encoder of its own."""
+        return self.history is not None and self.reads is None
 
     @property
     def arguments(self) -> str:
@@ -37,7 +45,7 @@ class Model:
 
     def memory(self, *lead: int) -> PyTree:
         """Return what it remembers before an episode, leaves [*lead, ...]; perhaps nothing."""
-        return () if self.history is None else self.history.memory(*lead)
+        return self.history.memory(*lead) if self.encodes else ()
 
     def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
         """Draw parameters; each part takes a key."""
@@ -47,8 +55,9 @@ class Model:
         if self.state is not None:
             params["state"] = self.state.init(next(keys), slot.state)
             features = [self._state_features(params, slot)]
-        if self.history is not None:
+        if self.encodes:
             params["history"] = self.history.init(next(keys), slot)
+        if self.history is not None:
             empty = self.history.features(self.history.memory(*slot.start.shape))
             features = [empty, *features]
         params["head"] = self.head.init(next(keys), jnp.concatenate(features, axis=-1))
@@ -60,11 +69,19 @@ class Model:
         Returns:
           The outputs, float [..., *N], and the memory after the slot.
         """
-        if self.history is None:
-            return self.outputs(params, inputs, None), memory
+        encoded, memory = self.encode(params, memory, inputs)
+        return self.outputs(params, inputs, encoded), memory
+
+    def encode(self, params: Params, memory: PyTree, inputs: Inputs) -> tuple[Array | None, PyTree]:
+        """Advance its memory by one slot, leaves [...]; return the encoded history first, [..., H].
+
+        It is None, and the memory empty, if the model has no encoder of its own.
+        """
+        if not self.encodes:
+            return None, memory
         kind = type(self.history)
         memory = self.history.apply(params["history"], memory, inputs, method=kind.step)
-        return self.outputs(params, inputs, self.history.features(memory)), memory
+        return self.history.features(memory), memory
 
     def outputs(
         self, params: Params, inputs: Inputs, encoded: Array | None, *of_head: Array
@@ -98,7 +115,12 @@ def make_model(sees: Sees, head: nn.Module, spaces: Spaces, config: NetworkConfi
 
 def init(models: Mapping[str, Model], key: Array, inputs: Inputs) -> Params:
     """Draw the parameters of several models; `inputs`, leaves [T, B, ...], give shapes only."""
-    parts = [p for m in models.values() for p in (m.history, m.state, m.head) if p is not None]
+    parts = [
+        part
+        for m in models.values()
+        for part in (m.history if m.encodes else None, m.state, m.head)
+        if part is not None
+    ]
     keys = iter(jax.random.split(key, len(parts)))
     slot = jax.tree.map(lambda x: x[:1, :1], inputs)
     with jax.default_matmul_precision("float32"):  # orthogonal weights are made by products
@@ -106,7 +128,7 @@ def init(models: Mapping[str, Model], key: Array, inputs: Inputs) -> Params:
 
 
 def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[str, Array]:
-    """Encode the history of every slot, [T, B, H], for each model that reads it: one scan.
+    """Encode the history of every slot, [T, B, H], for each model that takes it: one scan.
 
     Rows begin with an episode.
     """
@@ -128,21 +150,23 @@ def advance(
       memory: of each model before the rows, leaves [B, ...]; None where they begin with an episode.
 
     Returns:
-      The encoded histories, [T, B, H], of each model that reads them; the memory of every model
+      The encoded histories, [T, B, H], of each model that takes them; the memory of every model
       after the rows.
     """
-    reading = {name: model.history for name, model in models.items() if model.history is not None}
+    encoding = {name: model.history for name, model in models.items() if model.encodes}
     after: dict[str, PyTree] = dict.fromkeys(models, ())
-    if not reading:
+    if not encoding:
         return {}, after
-    history = next(iter(reading.values()))
-    stacked = _stack([params[name]["history"] for name in reading])
+    history = next(iter(encoding.values()))
+    stacked = _stack([params[name]["history"] for name in encoding])
     # None is a pytree without leaves, and stays None under `vmap`.
-    before = None if memory is None else _stack([memory[name] for name in reading])
+    before = None if memory is None else _stack([memory[name] for name in encoding])
     run = jax.vmap(lambda of_model, begun: history.apply(of_model, inputs, begun))
     encoded, last = run(stacked, before)
-    after |= {name: jax.tree.map(lambda x, i=i: x[i], last) for i, name in enumerate(reading)}
-    return dict(zip(reading, encoded, strict=True)), after
+    after |= {name: jax.tree.map(lambda x, i=i: x[i], last) for i, name in enumerate(encoding)}
+    found = dict(zip(encoding, encoded, strict=True))
+    found |= {name: found[model.reads] for name, model in models.items() if model.reads}
+    return found, after
 
 
 def _stack(trees: Sequence[PyTree]) -> PyTree:

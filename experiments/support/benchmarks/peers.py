@@ -31,6 +31,9 @@ class PeerSetting:
     widths: Literal["theirs", "fast"] = "theirs"
     """Our networks: as wide as theirs, or those of our preset `fast`, which are narrower."""
 
+    encoders: Literal["separate", "shared"] = "separate"
+    """Whether our actor and critic have a GRU each, or one, as theirs have."""
+
     def __post_init__(self) -> None:
         """Refuse what neither can train."""
         if self.num_envs < 4 or self.num_envs % 4:
@@ -45,8 +48,7 @@ class PeerSetting:
     def ours(self, env_name: str) -> actor_critic.Config:
         """Return our configuration for an environment: the options nearest to the checkout's.
 
-        Actor and critic have a GRU each, as ours always have; theirs share one. The inputs of each
-        GRU are 128 wide, too: of an observation and the action before, 64 each.
+        The inputs of each GRU are 128 wide, too: of an observation and the action before, 64 each.
         """
         config = actor_critic.Config(algorithm="ppo").replace(
             learning_rate=2.5e-4, rate_end=0.0, adam_eps=1e-5, discount=0.99, return_lambda=0.95,
@@ -56,7 +58,7 @@ class PeerSetting:
             normalise_advantages=True, value_loss="clipped", time_limit="terminates",
             total_timesteps=self._timesteps, log_every=self._timesteps, num_envs=self.num_envs,
             steps_per_iteration=self.steps, histories="continued", epochs=4, minibatches=4,
-            target="none", max_grad_norm=0.5,
+            target="none", max_grad_norm=0.5, history_encoders=self.encoders,
         )  # fmt: skip
         if self.widths == "fast":
             network = presets.preset("fast", env_name, "ppo").network

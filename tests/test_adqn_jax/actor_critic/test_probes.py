@@ -58,10 +58,12 @@ def test_action(algorithm: str) -> None:
         close(looked["V(s)"], 1.0, atol=0.2)
 
 
-def test_memory() -> None:
+@pytest.mark.parametrize("encoders", ["separate", "shared"])
+def test_memory(encoders: str) -> None:
     """What was seen two steps ago is named now, though rows begin anywhere in an episode."""
     rows, looked = learned(
         probes.Memory(), "ppo-asym", steps_per_iteration=4, return_lambda=0.9,
+        history_encoders=encoders,
     )  # fmt: skip
     time = slot_times(rows)
     right = np.take_along_axis(

@@ -32,14 +32,20 @@ def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState,
 
 
 @pytest.mark.parametrize(
-    ("history", "algo", "actions"),
-    [("gru", "ppo-asym", "discrete"), ("lstm", "ppo", "discrete"), ("gru", "ppo", "continuous")],
+    ("algo", "actions", "changes"),
+    [
+        ("ppo-asym", "discrete", {"target": "periodic"}),
+        ("ppo", "discrete", {"target": "periodic", "history": "lstm"}),
+        ("ppo", "continuous", {"target": "periodic"}),
+        ("ppo-asym", "discrete", {"target": "none", "history_encoders": "shared"}),
+    ],
+    ids=str,
 )
 def test_a_row_within_an_episode_is_part_of_the_whole(
-    history: str, algo: str, actions: str
+    algo: str, actions: str, changes: dict[str, Any]
 ) -> None:
     """Two rows, with what is remembered between them, have the values of one long row."""
-    config = on_policy(algo, history=history, target="periodic")
+    config = on_policy(algo, **changes)
     trainer = make_trainer(config, *BOTH[actions])
     agent = trainer.agent
     hyper = config.hyper
@@ -207,6 +213,35 @@ def test_a_critic_that_ignores_the_state_is_that_of_the_history() -> None:
     assert np.abs(reading["critic"] - alone["critic"]).max() > 1e-3
 
 
+def test_a_shared_encoder_is_the_actor_s() -> None:
+    """V reads what the actor remembers; its loss trains that encoder, and nothing else of it."""
+    trainer, learner, batch, own = drawn_batch("ppo-asym", history_encoders="shared")
+    params, memory, inputs = own.params, batch.memory, batch.inputs
+    assert set(params["critic"]) == {"state", "head"}
+    assert jax.tree.leaves(memory["critic"]) == []
+    history = params["actor"]["history"]
+    apart = make_trainer(on_policy("ppo-asym"), ENV, ENV_PARAMS).agent.networks
+    outputs, _ = apart.unroll(
+        params | {"critic": params["critic"] | {"history": history}},
+        inputs,
+        dict.fromkeys(("actor", "critic"), memory["actor"]),
+    )
+    shared, _ = trainer.agent.networks.unroll(params, inputs, memory)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), shared, outputs)
+
+    def largest(name: str, model: str, part: str) -> float:
+        def loss(of_part: Any) -> jax.Array:
+            changed = params | {model: params[model] | {part: of_part}}
+            return learner.losses(trainer.config.hyper, changed, batch)[name]
+
+        gradient = jax.jit(jax.grad(loss))(params[model][part])
+        return max(float(jnp.abs(x).max()) for x in jax.tree.leaves(gradient))
+
+    assert largest("critic", "actor", "history") > 1e-4
+    assert largest("actor", "actor", "history") > 1e-4
+    assert largest("critic", "actor", "head") == largest("actor", "critic", "head") == 0.0
+
+
 @pytest.mark.parametrize(
     ("algo", "changes", "message"),
     [
@@ -214,6 +249,7 @@ def test_a_critic_that_ignores_the_state_is_that_of_the_history() -> None:
         ("a2c", {"histories": "whole", "steps_per_iteration": 6}, "must be at least 7, got 6"),
         ("ppo", {"minibatches": 3}, "minibatches must divide num_envs, 4, got 3"),
         ("ppo", {"clip_range": 0.0}, "clip_range must be greater than 0, got 0"),
+        ("a2c", {"history_encoders": "shared", "target": "periodic"}, "target must be none"),
         ("a2c", {"over_time": "median"}, "over_time must be one of sum, mean"),
     ],
 )
