@@ -72,9 +72,8 @@ def state_of(folder: pathlib.Path) -> list[np.ndarray]:
     runner = compiled(folder.parent.name)
     states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
     assert len(history["log"]) * SEEDS == len(rows_of(folder))
-    states = jax.tree.map(lambda x: x[:SEEDS], states)
-    key = jax.random.key_data(states.key)
-    return [np.asarray(key), *map(np.asarray, jax.tree.leaves(states)[1:])]
+    leaves = [jax.random.key_data(states.key), *jax.tree.leaves(states)[1:]]
+    return [np.asarray(leaf)[:SEEDS] for leaf in leaves]
 
 
 def assert_same_results(folder: pathlib.Path, whole: pathlib.Path) -> None:
