@@ -1,6 +1,8 @@
 """The pages of docs/ and the README: links lead somewhere, code runs, tables are complete."""
 
+import csv
 import importlib
+import math
 import pathlib
 import re
 import sys
@@ -22,7 +24,8 @@ from adqn_jax import (
     save_policy,
 )
 from adqn_jax.envs.secrets import Secret
-from adqn_jax.results import tables
+from adqn_jax.results import courses, tables
+from adqn_jax.results.estimates import estimate
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
 from settings import on_policy, small
@@ -235,3 +238,41 @@ def _without_chance(line: str) -> list[str]:
     """Drop interval and p of a claim, which versions of SciPy sample differently."""
     *about, _, _, _, verdict = line.strip("| ").split(" | ")
     return [*about, verdict]
+
+
+def critic_cells(env: str, algo: str, seconds: float) -> set[str]:
+    """Return what docs/critics.md may say of a run after so many seconds, give or take one."""
+    folder = DOCS / "results" / "actor-critic" / env / algo / "fast"
+    ((course,),) = courses.load_courses([folder], "eval_return").values()
+    cells = set()
+    for at in (seconds - 1.0, *course.seconds):
+        if abs(at - seconds) <= 1.0 or (seconds == math.inf and at == course.seconds[-1]):
+            run = course.until("seconds", at)
+            found, steps = estimate(run.final), run.timesteps[-1] / 1000
+            cells.add(f"{found.value:.2f} ± {found.high - found.value:.2f}; {steps:,.0f}k")
+    return cells
+
+
+def test_critics_at_equal_time() -> None:
+    """The table of docs/critics.md is what the raw data says."""
+    page = (DOCS / "critics.md").read_text().replace("**", "")
+    rows = re.findall(
+        r"^\| (.*?), (A2C|PPO) \| (\d+) s \|(.*)\|\n\| \| the end \|(.*)\|$", page, re.M
+    )
+    assert len(rows) == 8
+    for title, algo, seconds, early, late in rows:
+        env = title.lower().replace("n-h", "nh").replace("r-f", "rf")  # heavenhell-3, carflag
+        for cells, at in ((early, float(seconds)), (late, math.inf)):
+            for critic, cell in zip(("", "-asym", "-state"), cells.split("|"), strict=True):
+                known = critic_cells(env, algo.lower() + critic, at)
+                assert cell.strip() in known, (title, algo, critic, at, known)
+
+
+def test_critics_claims() -> None:
+    """So is that of the claims."""
+    page = (DOCS / "critics.md").read_text()
+    with (DOCS / "results" / "actor-critic" / "claims.csv").open() as file:
+        for row in csv.DictReader(file):
+            told = [row["claim"], row["env"], row["statement"], row["effect"]]
+            told += [f"{row['low']} to {row['high']}", row["p"], row["verdict"]]
+            assert f"| {' | '.join(told)} |" in page
