@@ -241,12 +241,12 @@ def _without_chance(line: str) -> list[str]:
 
 
 def critic_cells(env: str, algo: str, seconds: float) -> set[str]:
-    """Return what docs/critics.md may say of a run after so many seconds, give or take one."""
+    """Return what docs/critics.md may say of a run after so many seconds, which are rounded."""
     folder = DOCS / "results" / "actor-critic" / env / algo / "fast"
     ((course,),) = courses.load_courses([folder], "eval_return").values()
     cells = set()
-    for at in (seconds - 1.0, *course.seconds):
-        if abs(at - seconds) <= 1.0 or (seconds == math.inf and at == course.seconds[-1]):
+    for at in (seconds - 0.5, *course.seconds):
+        if abs(at - seconds) <= 0.5 or (seconds == math.inf and at == course.seconds[-1]):
             run = course.until("seconds", at)
             found, steps = estimate(run.final), run.timesteps[-1] / 1000
             cells.add(f"{found.value:.2f} ± {found.high - found.value:.2f}; {steps:,.0f}k")
