@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .hazards import GOAL, HAZARD, STEP, HazardGrid
 from .heavenhell import HeavenHell
 
 #: How far a row of probabilities may be from summing to 1.
@@ -155,6 +156,39 @@ def heavenhell(n: int = 3, discount: float = 0.99) -> POMDP:
         start=start,
         discount=discount,
         terminal=reward != 0.0,
+        name=env.name,
+    )
+
+
+def hazard_grid(env: HazardGrid, discount: float = 0.995) -> POMDP:
+    """Build Frozen Lake or a Tiger Door; no time limit.
+
+    States are the placements, free cells and, with a button, its light that there may be; an
+    observation is a cell and, when lit, the placement.
+    """
+    button = None if env.button is None else env.index(env.button)
+    first = [(placement, env.index(env.start), False) for placement in range(len(env.placements))]
+    states, seen = list(first), {(env.index(env.start), None): 0}
+    follows, rewards, ends = [], [], []
+    for placement, cell, lit in states:  # grows while it is read
+        for after in map(int, env.moves[cell]):
+            goal, hazard = env.goals[placement, after], env.hazards[placement, after]
+            reached = (placement, cell if goal or hazard else after, lit or after == button)
+            if reached not in states:
+                states.append(reached)
+            seen.setdefault((reached[1], placement if reached[2] else None), len(seen))
+            follows.append(states.index(reached))
+            rewards.append(STEP + GOAL * goal + HAZARD * hazard)
+            ends.append(goal or hazard)
+    shape = (len(states), env.num_actions)
+    shown = [seen[cell, placement if lit else None] for placement, cell, lit in states]
+    return POMDP(
+        transition=np.eye(len(states))[np.reshape(follows, shape)],
+        observation=np.repeat(np.eye(len(seen))[shown][None], env.num_actions, axis=0),
+        reward=np.reshape(rewards, shape),
+        start=(np.arange(len(states)) < len(first)) / len(first),
+        discount=discount,
+        terminal=np.reshape(ends, shape),
         name=env.name,
     )
 

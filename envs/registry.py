@@ -17,8 +17,10 @@ from .environment import PrivilegedEnvironment
 from .finite import FinitePOMDP
 from .foraging import Foraging
 from .four_rooms import COLOURS, MemoryFourRooms
+from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import random_maze
+from .tiger_door import TigerDoor
 from .wrappers import FullyObserved, Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
@@ -28,6 +30,8 @@ KNOWN = (
     "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "foraging[:ROWSxCOLUMNS:AGENTS:ITEMS[:sight=N][:coop][:levels]]",
+    "frozenlake",
+    "tigerdoor[-1 | -2 | -3]",
     "gymnax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
     "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
@@ -37,6 +41,7 @@ _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
 _FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
+_TIGER_DOOR = re.compile(r"tigerdoor(?:-(\d+))?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
@@ -63,6 +68,7 @@ def make(
           followed by any of `:sight=N`, how many cells far agents see, `:coop`, items that the
           weakest agents, up to three, can only load together, and `:levels`, agents and items
           that differ in strength;
+        * `frozenlake`; `tigerdoor`, and `tigerdoor-1`, `-2` and `-3`;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions);
@@ -106,6 +112,10 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _four_rooms(int(match[1]), match[3])
     if match := _FORAGING.fullmatch(name):
         return _foraging(match[5] or "", *match.groups()[:4])
+    if name == "frozenlake":
+        return FrozenLake()
+    if match := _TIGER_DOOR.fullmatch(name):
+        return TigerDoor(int(match[1] or 0))
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
     if name.startswith("pomdp:"):

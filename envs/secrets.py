@@ -8,6 +8,7 @@ import numpy as np
 
 from .carflag import CarFlag
 from .four_rooms import MemoryFourRooms
+from .hazards import HazardGrid
 from .heavenhell import HeavenHell
 from .wrappers import FullyObserved
 
@@ -44,6 +45,13 @@ def secret_of(env: Any) -> Secret | None:
         return Secret(
             hidden=lambda state: _colour_of_beacon(state["grid"]),
             told=lambda o: (o[..., 0] == _OBSERVED_BEACON).any((-1, -2)),
+        )
+    if isinstance(env, HazardGrid):
+        cells, shown = env.n**2, env.shown
+        lit = env.button is not None
+        return Secret(
+            hidden=lambda s: (s[..., cells:][..., : shown.shape[1]] @ shown.T).argmax(-1),
+            told=lambda o: (o[..., -1] > 0) & lit,  # by the button's light
         )
     return None
 
