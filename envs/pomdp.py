@@ -168,7 +168,8 @@ def hazard_grid(env: HazardGrid, discount: float = 0.995) -> POMDP:
     """
     button = None if env.button is None else env.index(env.button)
     first = [(placement, env.index(env.start), False) for placement in range(len(env.placements))]
-    states, seen = list(first), {(env.index(env.start), None): 0}
+    states = list(first)
+    seen: dict[tuple[int, int | None], int] = {(env.index(env.start), None): 0}
     follows, rewards, ends = [], [], []
     for placement, cell, lit in states:  # grows while it is read
         for after in map(int, env.moves[cell]):
