@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
-from adqn_jax import actor_critic, value
+from adqn_jax import actor_critic, imitation, value
 from adqn_jax.agent import Agent, Networks
 from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
-from adqn_jax.replay import SlotCodec
 from adqn_jax.spaces import Spaces
 
 
@@ -18,20 +17,33 @@ class Family:
     algorithms: Mapping[str, Any]
     """By name, as data: dataclasses."""
     config: type[BaseConfig]
-    make_agent: Callable[[Any, SlotCodec], Agent]
-    """`(config, codec) -> agent`."""
+    make_agent: Callable[..., Agent]
+    """`(config, codec) -> agent`; of a family that is taught, `(config, codec, teacher)`."""
     make_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, all that a deployed policy needs."""
+    scores: Literal["values", "log-probabilities"]
+    """What these say of actions: Q(h,.), or log π(.|h)."""
+    taught: bool = False
+    """Whether some algorithms need an expert: a `Teacher`."""
 
 
 #: In the order in which algorithms are listed.
 FAMILIES = (
-    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks),
+    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks, "values"),
     Family(
         actor_critic.ALGORITHMS,
         actor_critic.Config,
         actor_critic.make_agent,
         actor_critic.make_policy_networks,
+        "log-probabilities",
+    ),
+    Family(
+        imitation.ALGORITHMS,
+        imitation.Config,
+        imitation.make_agent,
+        imitation.make_policy_networks,
+        "log-probabilities",
+        taught=True,
     ),
 )
 

@@ -19,6 +19,7 @@ from adqn_jax import spaces
 from adqn_jax.agent import Networks
 from adqn_jax.families import family_of
 from adqn_jax.spaces import Spaces
+from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Carry, Environment, Inputs, Params, PyTree, Spec
 from adqn_jax.versions import versions
 
@@ -85,6 +86,28 @@ class Policy:
         who = self.networks.actor(self.params, epsilon)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
         return action, Carry(memory, action, jnp.zeros_like(carry.start)), values
+
+    def teacher(self) -> Teacher:
+        """Return it as an expert that others learn from.
+
+        Raises:
+          ValueError: when it sees more or less than the state: it must be an `expert`, or have
+            been trained to observe the state, without a memory.
+        """
+        observes_state = self.about.get("observe") == "state"
+        name, family = self.config.algorithm, family_of(self.config.algorithm)
+        sees_state = getattr(family.algorithms[name], "acts_on_state", False)
+        if not sees_state and not observes_state:
+            raise ValueError(
+                f"an expert sees the state: this policy of {name} was not trained with --observe "
+                f"state"
+            )
+        if not sees_state and self.config.parts["network"].history != "none":
+            raise ValueError(
+                f"an expert has no memory: this policy of {name} was not trained with --history "
+                f"none"
+            )
+        return Teacher(self.params, self.networks, observes_state, family.scores)
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
         observation = jax.tree.map(jnp.asarray, observation)

@@ -98,7 +98,8 @@ def full_step(
     flat, unravel = ravel_pytree(gradient)
 
     def product(x: Array) -> Array:
-        bent = jax.jvp(jax.grad(kl), (params,), (unravel(x),))[1]
+        # Not forwards over backwards, as elsewhere: linear layers here have no such rule.
+        bent = jax.grad(lambda p: _dot(jax.grad(kl)(p), unravel(x)))(params)
         return ravel_pytree(bent)[0] + damping * x
 
     x = conjugate_gradients(product, flat, region.conjugate_steps)

@@ -7,6 +7,7 @@ import pytest
 from adqn_jax import envs
 from adqn_jax.families import FAMILIES, Family
 from adqn_jax.replay import SlotCodec
+from policies import teacher
 from support import paper, presets
 
 OF_FAMILIES = [
@@ -47,7 +48,9 @@ def test_every_preset_can_be_run(family: Family, name: str, env: str) -> None:
     """No preset contradicts itself on an environment of the paper."""
     codec = SlotCodec(*envs.make(env))
     for algo in family.algorithms:
-        agent = family.make_agent(presets.preset(name, env, algo), codec)
+        config = presets.preset(name, env, algo)
+        taught = getattr(family.algorithms[algo], "expert", "") == "given"
+        agent = family.make_agent(config, codec, *([teacher(env)] if taught else []))
         assert agent.plan.log_points >= 5
 
 
