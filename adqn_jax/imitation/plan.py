@@ -37,8 +37,10 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
     else:
         updates, batch = train.value_epochs * train.value_minibatches, rows
         batch //= train.value_minibatches
-    for name in ("value_minibatches", "expert_minibatches"):
-        if algorithm.expert == "learnt" and getattr(train, name) > rows:
+    several = ["value_minibatches"] if algorithm.expert == "learnt" else []
+    several += ["expert_minibatches"] if several and config.loss.policy_step == "ppo" else []
+    for name in several:
+        if getattr(train, name) > rows:
             raise ValueError(
                 f"a minibatch is whole rows: {name} must be at most {rows}, the rows of an "
                 f"iteration, got {getattr(train, name)}"
