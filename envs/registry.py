@@ -21,6 +21,7 @@ from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import random_maze
 from .tiger_door import TigerDoor
+from .tiles import HazardImages
 from .wrappers import FullyObserved, Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
@@ -30,8 +31,8 @@ KNOWN = (
     "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "foraging[:ROWSxCOLUMNS:AGENTS:ITEMS[:sight=N][:coop][:levels]]",
-    "frozenlake",
-    "tigerdoor[-1 | -2 | -3]",
+    "frozenlake[:image]",
+    "tigerdoor[-1 | -2 | -3][:image]",
     "gymnax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
     "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
@@ -41,7 +42,7 @@ _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
 _FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
-_TIGER_DOOR = re.compile(r"tigerdoor(?:-(\d+))?")
+_HAZARDS = re.compile(r"(?:frozenlake|(tigerdoor)(?:-(\d+))?)(:image)?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
@@ -68,7 +69,8 @@ def make(
           followed by any of `:sight=N`, how many cells far agents see, `:coop`, items that the
           weakest agents, up to three, can only load together, and `:levels`, agents and items
           that differ in strength;
-        * `frozenlake`; `tigerdoor`, and `tigerdoor-1`, `-2` and `-3`;
+        * `frozenlake`; `tigerdoor`, and `tigerdoor-1`, `-2` and `-3`; with `:image`, what the agent
+          sees is a picture;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions);
@@ -112,10 +114,9 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _four_rooms(int(match[1]), match[3])
     if match := _FORAGING.fullmatch(name):
         return _foraging(match[5] or "", *match.groups()[:4])
-    if name == "frozenlake":
-        return FrozenLake()
-    if match := _TIGER_DOOR.fullmatch(name):
-        return TigerDoor(int(match[1] or 0))
+    if match := _HAZARDS.fullmatch(name):
+        grid = TigerDoor(int(match[2] or 0)) if match[1] else FrozenLake()
+        return HazardImages(grid) if match[3] else grid
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
     if name.startswith("pomdp:"):

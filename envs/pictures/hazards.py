@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
 from ..hazards import HazardGrid
+from ..tiles import HazardImages
 from .shapes import AGENT, BAD, FLOOR, GOOD, HINT, UNKNOWN, WALL, tiles
 
 
@@ -28,7 +29,11 @@ class HazardPicture:
         return self._draw(axes, state, self._placement(state))
 
     def observation(self, axes: Axes, observation: np.ndarray) -> str:
-        """Draw goal and hazard where the agent knows them."""
+        """Draw goal and hazard where the agent knows them; of a picture, the picture."""
+        if isinstance(self._env, HazardImages):
+            axes.imshow(observation)
+            axes.set(xticks=[], yticks=[])
+            return f"{observation.shape[0]} x {observation.shape[1]} pixels"
         lit = self._env.button is not None and observation[-1] > 0
         return self._draw(axes, observation, self._placement(observation) if lit else None)
 

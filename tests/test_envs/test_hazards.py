@@ -12,6 +12,7 @@ import pytest
 from adqn_jax import envs
 from adqn_jax.envs.hazards import HazardGrid, HazardState
 from adqn_jax.envs.pomdp import hazard_grid
+from adqn_jax.envs.tiles import AGENT, GOAL, HAZARD, TILE, HazardImages
 from adqn_jax.tabular import belief_graph, bellman_q, optimal_values
 
 LAKE = ("#######", "#.....#", "#.***.#", "#S***G#", "#.***.#", "#.....#", "#######")
@@ -188,3 +189,46 @@ def test_model_is_the_environment() -> None:
         )
     error = float(played.std()) / len(played) ** 0.5
     assert abs(float(played.mean()) - q[0].mean()) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"), [("frozenlake", 42), ("tigerdoor", 42), ("tigerdoor-3", 54)]
+)
+def test_pictures_hide_the_hazard(name: str, pixels: int) -> None:
+    """Its colour is in the state's picture always, and in what is seen only once it is lit."""
+    env, params = envs.make(f"{name}:image")
+    assert isinstance(env, HazardImages)
+    assert env.observation_space(params).shape == (pixels, pixels, 3)
+    plain = grid(name)
+    before, _ = tables(name)
+
+    @jax.jit
+    @jax.vmap
+    def drawn(cell: jax.Array, placement: jax.Array, lit: jax.Array) -> Any:
+        state = HazardState(cell=cell, placement=placement, lit=lit, time=jnp.int32(0))
+        seen = [env.picture(state, everything=everything) for everything in (False, True)]
+        noisy = [env.observe(jax.random.key(n), state, None, params) for n in range(2)]
+        return (
+            seen,
+            noisy,
+            plain.privileged_state(state, params),
+            env.privileged_state(state, params),
+        )
+
+    cells = (jnp.array(before[k]) for k in ("cell", "placement", "lit"))
+    (seen, full), noisy, *states = drawn(*cells)
+    np.testing.assert_array_equal(*states)
+    for colour, hides in ((HAZARD, True), (GOAL, name != "frozenlake")):
+        is_shown, is_there = (
+            (np.abs(x - np.array(colour)).max(-1) < 1e-6).any((1, 2)) for x in (seen, full)
+        )
+        on_it = ~is_there  # the agent stands there and hides it
+        assert on_it.mean() < 0.2
+        expected = np.array(before["lit"]) if hides else np.ones(len(on_it), bool)
+        np.testing.assert_array_equal(is_shown, expected & ~on_it)
+    agent = np.abs(full - np.array(AGENT)).max(-1) < 1e-6
+    y, x = agent[0].any(1).argmax() // TILE, agent[0].any(0).argmax() // TILE
+    assert (x - 1) * env.n + y - 1 == before["cell"][0]
+    assert 0.04 < float((noisy[0] - seen)[(seen > 0.3) & (seen < 0.7)].std()) < 0.06
+    assert (noisy[0] != noisy[1]).any()
+    assert not env.observes_deterministically
