@@ -189,8 +189,9 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
     configs += [imitating(algorithm) for algorithm in imitation.ALGORITHMS]
     configs += [imitating("a2d", advantage="q")]
     for config in configs:
-        expert = given.get(config.algorithm)
-        trainer = make_trainer(config, *envs.make("heavenhell-1"), expert)
+        expert, encodes = given.get(config.algorithm), config.algorithm == "pre-encoder"
+        env = envs.make("tigerdoor-1" if encodes else "heavenhell-1")
+        trainer = make_trainer(config, *env, expert)
         state = jax.eval_shape(trainer.init, jax.random.key(0))
         shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
         records = Records([tmp_path], 2)

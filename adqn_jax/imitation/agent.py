@@ -10,10 +10,11 @@ from flax import struct
 from adqn_jax.imitation import improvement, pieces
 from adqn_jax.imitation.algorithms import Algorithm, get_algorithm
 from adqn_jax.imitation.config import Config, Hyperparameters
-from adqn_jax.imitation.learner import Gathered, Learner, Trained, divergence, mean
+from adqn_jax.imitation.learner import Gathered, Learner, Trained
 from adqn_jax.imitation.networks import ImitationNetworks, Mixture, make_networks
 from adqn_jax.imitation.pieces import Ring
 from adqn_jax.imitation.plan import buffer_pieces, plan_of
+from adqn_jax.imitation.slots import divergence, mean
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.spaces import Spaces
@@ -54,6 +55,7 @@ class ImitationAgent:
             names += ["step_length"] if self.config.loss.policy_step == "trpo" else []
             values = [name for name in self.networks.models if name.startswith(("q_", "v_"))]
             names += [f"loss_{name}" for name in values if name != "v_expert"]
+        names += ["loss_encoder"] if self.algorithm.encodes else []
         if self.algorithm.student != "none":
             names += ["loss_student", "divergence"]
             names += ["mean_weight"] if self.algorithm.expert == "learnt" else []
@@ -87,7 +89,9 @@ class ImitationAgent:
         return dataclasses.replace(self.networks.actor(state.params), epsilon=1.0)
 
     def behaviour(self, state: ImitationState, hyper: Hyperparameters, timesteps: Array) -> Mixture:
-        """Return expert and student, of which either acts in every slot."""
+        """Return expert and student, of which either acts in every slot; or the expert alone."""
+        if self.algorithm.student == "none":
+            return dataclasses.replace(self.networks.actor(state.params), greedy=False)
         return self._mixture(state, self._beta(hyper, timesteps))
 
     def _mixture(self, state: ImitationState, beta: Array | float) -> Mixture:
@@ -119,8 +123,8 @@ class ImitationAgent:
 
     def deployed(self, state: ImitationState) -> Params:
         """Return the parameters of who is trained for."""
-        name = self.networks.deployed
-        return {name: state.params[name]}
+        names = [self.networks.deployed] + ["encoder"] * self.algorithm.encodes
+        return {name: state.params[name] for name in names}
 
     def warm_up(self, state: ImitationState, rollout: Rollout) -> ImitationState:
         """Learn nothing of what somebody else did."""
@@ -136,7 +140,9 @@ class ImitationAgent:
         trained: Trained = (state.params, state.opt_state)
         seen: dict[str, Array] = {}
         key_expert, key_student = jax.random.split(key)
-        if self.algorithm.expert == "learnt":
+        if self.algorithm.encodes:
+            trained, seen = self._encode(hyper, trained, gathered, timesteps, key_expert)
+        elif self.algorithm.expert == "learnt":
             trained, seen = self._reinforce(hyper, trained, beta, gathered, key_expert)
         ring = state.ring
         if ring is not None:
@@ -149,6 +155,28 @@ class ImitationAgent:
             seen["divergence"] = divergence(log_probs, gathered.rows.valid)
         memory = {name: gathered.memory_after[name] for name in state.memory}
         return ImitationState(trained[0], state.given, trained[1], memory, ring), seen
+
+    def _encode(
+        self, hyper: Hyperparameters, trained: Trained, gathered: Gathered, timesteps: Array,
+        key: Array,
+    ) -> tuple[Trained, dict[str, Array]]:  # fmt: skip
+        """Train the encoder at first, and from then on the expert that sees by it."""
+        learner, state = self.learner, gathered.rows.inputs.state
+        error = learner.encoder_error(trained[0], gathered)
+
+        def see() -> tuple[Trained, dict[str, Array]]:
+            seen = {name: jnp.float32(0.0) for name in self.diagnostics}
+            return learner.regress("encoder", hyper, trained, gathered, state, key)[0], seen
+
+        def act() -> tuple[Trained, dict[str, Array]]:
+            encoded = learner.encoded(trained[0], gathered)
+            after, seen = self._reinforce(hyper, trained, jnp.float32(1.0), encoded, key)
+            return after, seen | {"loss_encoder": jnp.float32(0.0)}
+
+        # A counter shared by all seeds keeps it a branch under `vmap`.
+        early = timesteps <= self.config.train.encoder_timesteps
+        trained, seen = jax.lax.cond(early, see, act)
+        return trained, seen | {"loss_encoder": error}
 
     def _reinforce(
         self, hyper: Hyperparameters, trained: Trained, beta: Array, gathered: Gathered, key: Array

@@ -13,11 +13,13 @@ class Algorithm:
     """Whether the expert learns by reinforcement, or is a policy file's and stays as it is."""
     student: Literal["none", "history", "state"]
     """What the student sees; without one, the expert itself is what is trained."""
+    encodes: bool = False
+    """Whether the expert sees, in the state's place, what an encoder makes of the history."""
 
     @property
     def acts_on_state(self) -> bool:
         """Whether what is trained, and saved, needs the privileged state to act."""
-        return self.student != "history"
+        return self.student != "history" and not self.encodes
 
 
 ALGORITHMS = {
@@ -27,6 +29,7 @@ ALGORITHMS = {
         Algorithm("ail", "given", "history"),
         Algorithm("dagger", "given", "state"),
         Algorithm("a2d", "learnt", "history"),
+        Algorithm("pre-encoder", "learnt", "none", encodes=True),
     )
 }
 

@@ -9,7 +9,8 @@ from flax import struct
 from adqn_jax import trust_region
 from adqn_jax.imitation import losses
 from adqn_jax.imitation.config import Hyperparameters
-from adqn_jax.imitation.learner import Gathered, Learner, Trained, deal, mean, taken
+from adqn_jax.imitation.learner import Gathered, Learner, Trained
+from adqn_jax.imitation.slots import deal, mean, taken
 from adqn_jax.types import Array, Inputs, Params
 
 _REGION = trust_region.TrustRegion()

@@ -10,10 +10,11 @@ from flax import struct
 
 from adqn_jax.descent import adam
 from adqn_jax.descent import descend as step_down
-from adqn_jax.imitation import losses, pieces
+from adqn_jax.imitation import pieces
 from adqn_jax.imitation.config import Config, Hyperparameters
 from adqn_jax.imitation.networks import ImitationNetworks
 from adqn_jax.imitation.pieces import Ring, cut, join
+from adqn_jax.imitation.slots import deal, kl, mean, squares, taken
 from adqn_jax.nn import model
 from adqn_jax.replay import SlotCodec
 from adqn_jax.returns import lambda_returns
@@ -75,6 +76,8 @@ class Learner:
         begun = dict(memory)
         if "student" in params and self.remembers("student"):
             begun["student"] = rollout.carry.memory
+        if "encoder" in params and self.remembers("encoder"):
+            begun["encoder"] = rollout.carry.memory
         models = {name: self.networks.models[name] for name in begun}
 
         def body(before: Any, piece: Inputs) -> tuple[Any, Any]:
@@ -87,6 +90,25 @@ class Learner:
         inputs = cut(rows.inputs, length)
         gathered = Gathered(rows, inputs, flat or None, after, rollout.after)
         return gathered, before.get("student", ())
+
+    def encoded(self, params: Params, gathered: Gathered) -> Gathered:
+        """Put what the encoder makes of the history in the place of states."""
+        networks, rows = self.networks, gathered.rows
+        flat = self._unroll("encoder", params, gathered)
+        inputs = networks.with_state(rows.inputs, flat)
+        memory = gathered.memory_after.get("encoder", networks.memory(gathered.streams))
+        after, _ = networks.encode(params["encoder"], memory, gathered.after)
+        return dataclasses.replace(
+            gathered,
+            rows=dataclasses.replace(rows, inputs=inputs),
+            inputs=cut(inputs, self.config.train.row_length),
+            after=after,
+        )
+
+    def encoder_error(self, params: Params, gathered: Gathered) -> Array:
+        """Return the encoder's mean squared error over all that was gathered, a scalar."""
+        out = self._unroll("encoder", params, gathered)
+        return mean(squares(out, gathered.rows.inputs.state), gathered.rows.valid)
 
     def remembers(self, name: str) -> bool:
         """Whether a model has a memory that matters."""
@@ -148,9 +170,11 @@ class Learner:
 
     def regress(
         self, name: str, hyper: Hyperparameters, trained: Trained, gathered: Gathered,
-        target: Array, key: Array,
+        target: PyTree, key: Array,
     ) -> tuple[Trained, Array]:  # fmt: skip
-        """Fit "v_..." or "q_..." to returns, float [T, E]; `key` is consumed.
+        """Fit "v_..." or "q_..." to returns, float [T, E], or "encoder" to states, [T, E, ...].
+
+        `key` is consumed.
 
         Returns:
           The parameters and optimisers' states; the last minibatch's mean squared error.
@@ -165,6 +189,8 @@ class Learner:
             )
             before = jax.tree.map(lambda x: x[rows], memory)
             value = self.networks.unroll({name: params}, inputs, before)[name]
+            if name == "encoder":
+                return mean(squares(value, g), valid)
             if name.startswith("q_"):
                 value = taken(value, action)
             return mean(jnp.square(value - g), valid)
@@ -210,33 +236,6 @@ class Learner:
             seen = pieces.decode(self.codec, slots, action_tm1)
             before = {"student": memory} if self.remembers("student") else None
             out = self.networks.unroll({"student": student}, seen.inputs, before)["student"]
-            return mean(_divergence(self._expert(params, given, seen.inputs), out), seen.valid)
+            return mean(kl(self._expert(params, given, seen.inputs), out), seen.valid)
 
         return self.descend("student", hyper.learning_rate, hyper, trained, loss, batches)
-
-
-def divergence(log_probs: Mapping[str, Array], valid: Array) -> Array:
-    """Return F(ψ), the mean KL[π_θ(.|s) || π_ψ(.|h)] over slots, a scalar."""
-    return mean(_divergence(log_probs["expert"], log_probs["student"]), valid)
-
-
-def _divergence(expert: Array, student: Array) -> Array:
-    found: Array = jax.vmap(jax.vmap(losses.forward_kl))(expert, student)
-    return found
-
-
-def deal(key: Array, epochs: int, number: int, rows: int) -> Array:
-    """Deal rows out anew in every epoch, int32 [epochs * number, rows // number]."""
-    keys = jax.random.split(key, epochs)
-    order = jax.vmap(lambda k: jax.random.permutation(k, rows))(keys)
-    return order[:, : rows // number * number].reshape(epochs * number, rows // number)
-
-
-def taken(x: Array, action: Array) -> Array:
-    """Return x[..., action], [...], of x [..., A]."""
-    return jnp.take_along_axis(x, action[..., None], axis=-1)[..., 0]
-
-
-def mean(x: Array, counted: Array) -> Array:
-    """Average where it counts; there may be nothing that does."""
-    return jnp.where(counted, x, 0.0).sum() / jnp.maximum(counted.sum(), 1.0)

@@ -2,12 +2,14 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import struct
+from gymnax.environments.spaces import Box
 
 from adqn_jax.explore import at_random
 from adqn_jax.imitation.algorithms import Algorithm, get_algorithm
@@ -41,13 +43,16 @@ class ImitationNetworks:
     """Separate models that share no parameters.
 
     Those there may be: "expert" and "student", which give log-probabilities; "v_expert" and
-    "v_student", values; "q_expert" and "q_student", values of actions.
+    "v_student", values; "q_expert" and "q_student", values of actions; "encoder", the state that
+    the expert sees. Parameters of an expert that acts by it are those of both, by name.
     """
 
     models: Mapping[str, Model]
     greedy: bool
     """Whether the policy that is evaluated, or loaded, takes the most probable action."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
+    state_shape: tuple[int, ...] = ()
+    """Of states that are encoded."""
     teacher: Teacher | None = None
     """The expert, where it is given; its parameters are passed wherever it is asked."""
 
@@ -55,6 +60,11 @@ class ImitationNetworks:
     def deployed(self) -> Literal["student", "expert"]:
         """Who is trained for: the student, or, without one, the expert."""
         return "student" if "student" in self.models else "expert"
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the expert sees what an encoder makes of the history."""
+        return "encoder" in self.models
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -66,12 +76,14 @@ class ImitationNetworks:
 
     def memory(self, *lead: int) -> PyTree:
         """Return the empty memory of who is deployed, leaves [*lead, ...]."""
-        return self.models[self.deployed].memory(*lead)
+        return self.models["encoder" if self.encodes else self.deployed].memory(*lead)
 
     def actor(self, params: Params, epsilon: Array | float = 0.0) -> Mixture:
         """Return who acts with these parameters as in evaluation: student, or expert."""
-        return Mixture(params.get("expert") if self.deployed == "expert" else None,
-                       params.get("student"), 0.0, epsilon, self.greedy)  # fmt: skip
+        expert = params.get("expert") if self.deployed == "expert" else None
+        if self.encodes:
+            expert = {name: params[name] for name in ("encoder", "expert")}
+        return Mixture(expert, params.get("student"), 0.0, epsilon, self.greedy)
 
     def act(
         self, who: Mixture, memory: PyTree, inputs: Inputs, key: Array
@@ -88,7 +100,11 @@ class ImitationNetworks:
         actions, scores = [], None
         with self.precision():
             if who.expert is not None:
-                scores = self.expert(who.expert, inputs)
+                params = who.expert
+                if self.encodes:
+                    inputs, memory = self.encode(params["encoder"], memory, inputs)
+                    params = params["expert"]
+                scores = self.expert(params, inputs)
                 actions.append(_choose(key_expert, scores, who.greedy))
             if who.student is not None:
                 logits, memory = self.models["student"].step(who.student, memory, inputs)
@@ -106,6 +122,20 @@ class ImitationNetworks:
         if self.teacher is not None:
             return self.teacher.log_probs(params, inputs)
         return jax.nn.log_softmax(self.models["expert"].outputs(params, inputs, None))
+
+    def encode(self, params: Params, memory: PyTree, inputs: Inputs) -> tuple[Inputs, PyTree]:
+        """Put the encoder's state in the place of the state, in one slot, leaves [...].
+
+        Returns:
+          The inputs, and the encoder's memory after the slot.
+        """
+        with self.precision():
+            out, memory = self.models["encoder"].step(params, memory, inputs)
+        return self.with_state(inputs, out), memory
+
+    def with_state(self, inputs: Inputs, flat: Array) -> Inputs:
+        """Put another state, flat, [..., D], in the place of the state."""
+        return dataclasses.replace(inputs, state=flat.reshape(*flat.shape[:-1], *self.state_shape))
 
     def unroll(
         self, params: Params, inputs: Inputs, memory: Mapping[str, PyTree] | None = None
@@ -130,7 +160,10 @@ class ImitationNetworks:
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Evaluate who is there along rows: "pi(a|h)", "pi(a|s)", [T, B, A], "V(h)", [T, B]..."""
-        seen = {}
+        seen, params = {}, dict(params)
+        if self.encodes:
+            coder = {"encoder": params.pop("encoder")}
+            inputs = self.with_state(inputs, self.unroll(coder, inputs)["encoder"])
         for name, x in self.unroll(params, inputs).items():
             sign = _SIGNS.get(name.partition("_")[0], "pi(a|{})")
             named = sign.format(self.models[name].arguments)
@@ -165,17 +198,31 @@ def make_networks(
         )
         for name, (sees, size) in outputs.items()
     }
+    models |= {name: m for name, m in networks.models.items() if name == "encoder"}
     return dataclasses.replace(networks, models=models, teacher=teacher)
 
 
 def make_policy_networks(config: Config, spaces: Spaces) -> ImitationNetworks:
-    """Choose who is deployed alone."""
+    """Choose who is deployed alone.
+
+    Raises:
+      ValueError: when a state is to be encoded that is no array.
+    """
     algorithm = get_algorithm(config.algorithm)
     name, sees = list(_seeing(algorithm).items())[-1]
     head = TanhHead(config.network.head_sizes, spaces.num_actions, config.network.output_scale)
     models = {name: make_model(sees, head, spaces, config.network)}
     greedy = config.train.eval_actions == "greedy"
-    return ImitationNetworks(models, greedy, config.network.matmul_precision)
+    networks = ImitationNetworks(models, greedy, config.network.matmul_precision)
+    if not algorithm.encodes:
+        return networks
+    if not isinstance(spaces.state, Box):
+        raise ValueError(f"{algorithm.name} needs a state that is an array, not {spaces.state!r}")
+    head = TanhHead(config.network.head_sizes, math.prod(spaces.state.shape), 1.0)
+    encoder = make_model("history", head, spaces, config.network)
+    return dataclasses.replace(
+        networks, models={**models, "encoder": encoder}, state_shape=spaces.state.shape
+    )
 
 
 def _seeing(algorithm: Algorithm) -> dict[str, Sees]:
@@ -193,4 +240,5 @@ def _choose(key: Array, log_probs: Array, greedy: bool) -> Array:
 def _read(name: str, outputs: Array) -> Array:
     if name.startswith("v_"):
         return outputs[..., 0]
-    return outputs if name.startswith("q_") else jax.nn.log_softmax(outputs)
+    raw = name == "encoder" or name.startswith("q_")
+    return outputs if raw else jax.nn.log_softmax(outputs)

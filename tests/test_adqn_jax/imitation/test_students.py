@@ -172,6 +172,41 @@ def test_an_expert_finds_heaven(step: Any) -> None:
     assert policy.teacher().params.keys() == {"expert"}
 
 
+def test_an_encoder_is_trained_then_frozen() -> None:
+    """It learns what can be seen of the state, and the expert then acts by it alone."""
+    env, params = envs.make("tigerdoor-1", params={"max_steps_in_episode": 12})
+    config = imitating(
+        "pre-encoder", history="gru", row_length=4, encoder_timesteps=640, total_timesteps=1280,
+        log_every=640, num_envs=16, steps_per_iteration=8, value_epochs=6,
+    )  # fmt: skip
+    trainer = make_trainer(config, env, params)
+    half = jax.jit(lambda s: trainer.iterate(s, config.hyper, 5))
+    begun = jax.jit(trainer.init)(jax.random.key(0))
+    first = half(begun)
+    last = half(first)
+
+    def same(name: str, *states: Any) -> bool:
+        return jax.tree.all(
+            jax.tree.map(lambda x, y: (x == y).all(), *(s.agent.params[name] for s in states))
+        )
+
+    assert not same("encoder", begun, first)
+    assert same("expert", begun, first)
+    assert same("encoder", first, last)
+    assert not same("expert", first, last)
+    shares = [float(s.diagnostics["loss_encoder"]) for s in (half(begun), last)]
+    assert shares[1] < 0.1  # of 54 numbers, of which few are ones
+    deployed = trainer.acting_params(last)
+    policy = make_policy(config, env, params, deployed, {})
+    observation, _ = env.reset_env(jax.random.key(0), params)
+    action, carry, scores = policy.act(policy.initial_carry(), observation, jax.random.key(1))
+    assert action.shape == ()
+    assert scores.shape == (4,)
+    assert (carry.memory != 0).any()
+    with pytest.raises(ValueError, match="pre-encoder needs a state that is an array"):
+        make_trainer(config, ENV, PARAMS)
+
+
 def test_what_is_refused() -> None:
     """An expert where none is taken, none where one is; policies that are no experts."""
     for config, given, message in (
