@@ -23,16 +23,26 @@ class Networks(Protocol):
     def memory(self, *lead: int) -> PyTree:
         """Return the actor's empty memory, leaves [*lead, ...]."""
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Who:
-        """Return who acts with these parameters: the best it can, but at random now and then."""
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Who:
+        """Return who acts with these parameters, but at random now and then.
+
+        It takes what looks best, or, of policies that have probabilities and with `greedy` false,
+        draws its actions; None does as it was configured.
+
+        Raises:
+          ValueError: when there are no probabilities to draw from.
+        """
 
     def act(
         self, who: Who, memory: PyTree, inputs: Inputs, key: Array
     ) -> tuple[Array, PyTree, Array]:
-        """Choose actions, int32 [...]; `key` is consumed.
+        """Choose actions, int32 [...], or float32 [..., N] of a Box; `key` is consumed.
 
         Returns:
-          The actions; the memory after this slot; a score for each action, float [..., A].
+          The actions; the memory after this slot; a score for each action, float [..., A], or what
+          else the choice was made by.
         """
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
@@ -86,6 +96,9 @@ class Agent(Protocol[S]):
 
     def annealed(self, hyper: Any, timesteps: Array) -> dict[str, Array]:
         """Return the numbers that change with time, by the names that metrics have for them."""
+
+    def params(self, state: S) -> Params:
+        """Return the parameters of all networks, targets apart; many seeds will do."""
 
     def learned(self, state: S) -> PyTree:
         """Return all that must stay finite: every network's parameters."""

@@ -76,7 +76,7 @@ class NetworkConfig:
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
-    """Channels of the convolutions of grids; of spaces without a grid nothing reads them."""
+    """Channels of the convolutions of grids and pictures; of other spaces nothing reads them."""
     gru_init: Annotated[Literal["uniform", "orthogonal"], RECURRENT] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate. Read
     when `history` is `gru` or `lstm`."""

@@ -56,15 +56,36 @@ def _check_time_limit(name: str, env_params: Any) -> None:
 
 def _check_actions(name: str, env: Any, env_params: Any) -> None:
     space = env.action_space(env_params) if hasattr(env, "action_space") else None
+    if isinstance(space, gymnax_spaces.Box):
+        _check_box_of_actions(name, space)
+        return
     if space is not None and not isinstance(space, gymnax_spaces.Discrete):
         raise ValueError(
-            f"{name} has the action space {_told(space)}: values are learnt of Discrete ones only"
+            f"{name} has the action space {_told(space)}: there must be a Discrete one, or a flat "
+            f"Box of floats"
         )
     number = getattr(env, "num_actions", None)
     counts = isinstance(number, int | np.integer) and number >= 1
     if not counts or (space is not None and space.n != number):
         expected = "a number of at least 1" if space is None else f"{space.n}, as action_space says"
         raise ValueError(f"{name}.num_actions must be {expected}, got {number!r}")
+
+
+def _check_box_of_actions(name: str, space: Spec) -> None:
+    if not jnp.issubdtype(space.dtype, jnp.floating) or len(space.shape) != 1 or not space.shape[0]:
+        raise ValueError(
+            f"{name} has the action space {_told(space)} of {jnp.dtype(space.dtype).name}: a Box "
+            f"of actions must be flat, of floats, with one entry at least"
+        )
+    try:
+        widths = np.broadcast_to(np.asarray(space.high) - np.asarray(space.low), space.shape)
+    except ValueError:
+        widths = np.zeros(1)
+    if not (widths > 0).all():  # NaN is not, either
+        raise ValueError(
+            f"{name} has a Box of actions from low {np.asarray(space.low).tolist()} to high "
+            f"{np.asarray(space.high).tolist()}: each entry's high must be above its low"
+        )
 
 
 def _reset(name: str, env: Any, env_params: Any, key: Any) -> tuple[PyTree, PyTree]:
@@ -77,7 +98,7 @@ def _reset(name: str, env: Any, env_params: Any, key: Any) -> tuple[PyTree, PyTr
 def _check_step(
     name: str, env: Any, env_params: Any, key: Any, observation: PyTree, state: PyTree
 ) -> None:
-    action = jax.ShapeDtypeStruct((), jnp.int32)
+    action = jax.eval_shape(lambda: spaces.no_action(spaces.action_space(env, env_params)))
     answer = _shapes(f"{name}.step_env", env.step_env, key, state, action, env_params)
     if not isinstance(answer, tuple) or len(answer) != 5 or not isinstance(answer[4], dict):
         raise ValueError(
@@ -117,8 +138,7 @@ def _check_element(source: str, declared: str, element: PyTree, space: Spec) -> 
 
 def _indexes(space: Spec) -> bool:
     """Whether elements look up what has been learnt, and so must be whole numbers."""
-    grid = len(space.shape) == 3 and jnp.issubdtype(space.dtype, jnp.integer)
-    return isinstance(space, gymnax_spaces.Discrete) or grid
+    return isinstance(space, gymnax_spaces.Discrete) or spaces.is_index_grid(space)
 
 
 def _shapes(what: str, function: Any, *args: Any) -> Any:

@@ -4,31 +4,31 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from adqn_jax import spaces
 from adqn_jax.agent import Networks, Who
+from adqn_jax.explore import uniform
 from adqn_jax.policy import Policy
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
-from adqn_jax.types import Array, Inputs, PyTree, Rows, Stream
+from adqn_jax.types import Array, Inputs, PyTree, Rows, Spec, Stream
 
 
 class RandomActions:
     """Acts at random, remembers nothing."""
 
-    def __init__(self, num_actions: int):
-        self._num_actions = num_actions
+    def __init__(self, space: Spec):
+        self._space = space
 
     def memory(self, *lead: int) -> PyTree:
         """Return nothing."""
         return ()
 
     def act(self, who: Who, memory: PyTree, inputs: Inputs, key: Array) -> tuple[Array, Any, Any]:
-        """Choose actions, int32 [...], uniform over all; `key` is consumed."""
-        action = jax.random.randint(key, inputs.start.shape, 0, self._num_actions, jnp.int32)
-        return action, memory, None
+        """Choose actions as `explore.uniform` does; `key` is consumed."""
+        return uniform(key, self._space, *inputs.start.shape), memory, None
 
 
 @struct.dataclass
@@ -80,10 +80,10 @@ class Recording:
 
     states: PyTree  # [T+1, ...] privileged
     observations: PyTree  # [T+1, ...]
-    actions: np.ndarray  # [T] int32
+    actions: np.ndarray  # [T] int32, or [T, N] float32, within the bounds of their space
     rewards: np.ndarray  # [T] float32
     truncated: bool  # whether the time limit ended it
-    values: dict[str, np.ndarray]  # [T, A] or [T] each, by name, such as "Q(h,a)"
+    values: dict[str, np.ndarray]  # [T, A] or [T] each, by name, such as "Q(h,a)", "mu(h)"
 
     @property
     def length(self) -> int:
@@ -92,8 +92,9 @@ class Recording:
 
 
 def record(
-    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float
-) -> Recording:
+    key: Array, env: Any, env_params: Any, policy: Policy | None, epsilon: float,
+    greedy: bool | None = None,
+) -> Recording:  # fmt: skip
     """Play one episode; `key` is consumed.
 
     Args:
@@ -102,10 +103,12 @@ def record(
       env_params: its parameters.
       policy: who acts; None acts at random.
       epsilon: the probability of a random action, in [0, 1].
+      greedy: as of `Policy.act`.
     """
     interaction = Interaction(SlotCodec(env, env_params))
-    networks = policy.networks if policy else RandomActions(env.num_actions)
-    who = policy.networks.actor(policy.params, epsilon) if policy else None
+    space = interaction.codec.action_space
+    networks = policy.networks if policy else RandomActions(space)
+    who = policy.networks.actor(policy.params, epsilon, greedy) if policy else None
 
     def play_one(key: Array) -> tuple[Played, dict[str, Array]]:
         played = play(key, interaction, networks, who, 1)
@@ -122,7 +125,7 @@ def record(
     return Recording(
         states=jax.tree.map(whole, begun.state, reached.state),
         observations=jax.tree.map(whole, begun.observation, reached.observation),
-        actions=played.rows.action[:length],
+        actions=np.asarray(spaces.executed(played.rows.action[:length], space)),
         rewards=played.rows.reward[:length],
         truncated=not played.rows.terminated[length - 1],
         values={name: x[:length] for name, x in values.items()},

@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from gymnax.environments.spaces import Box
+
 from adqn_jax import actor_critic, imitation, value
 from adqn_jax.agent import Agent, Networks
 from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
 from adqn_jax.spaces import Spaces
+from adqn_jax.types import Spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,28 +23,47 @@ class Family:
     make_agent: Callable[..., Agent]
     """`(config, codec) -> agent`; of a family that is taught, `(config, codec, teacher)`."""
     make_networks: Callable[[Any, Spaces], Networks]
-    """`(config, spaces) -> networks`, all that a deployed policy needs."""
+    """`(config, spaces) -> networks`, all that a policy's file holds."""
+    make_all_networks: Callable[[Any, Spaces], Networks]
+    """`(config, spaces) -> networks`, with those that only help to learn."""
     scores: Literal["values", "log-probabilities"]
-    """What these say of actions: Q(h,.), or log π(.|h)."""
+    """What a policy says of discrete actions: Q(h,.), or log π(.|h)."""
+    continuous: bool = False
+    """Whether its actions may be continuous, those of a Box."""
     taught: bool = False
     """Whether some algorithms need an expert: a `Teacher`."""
+
+    @property
+    def is_all_saved(self) -> bool:
+        """Whether a policy's file holds all networks."""
+        return self.make_networks is self.make_all_networks
 
 
 #: In the order in which algorithms are listed.
 FAMILIES = (
-    Family(value.ALGORITHMS, value.Config, value.make_agent, value.make_networks, "values"),
+    Family(
+        value.ALGORITHMS,
+        value.Config,
+        value.make_agent,
+        value.make_networks,
+        value.make_networks,
+        "values",
+    ),
     Family(
         actor_critic.ALGORITHMS,
         actor_critic.Config,
         actor_critic.make_agent,
         actor_critic.make_policy_networks,
+        actor_critic.make_networks,
         "log-probabilities",
+        continuous=True,
     ),
     Family(
         imitation.ALGORITHMS,
         imitation.Config,
         imitation.make_agent,
         imitation.make_policy_networks,
+        imitation.make_networks,
         "log-probabilities",
         taught=True,
     ),
@@ -64,6 +86,23 @@ def family_of(algorithm: str) -> Family:
         if algorithm in family.algorithms:
             return family
     raise ValueError(f"unknown algorithm {algorithm!r}; known are {', '.join(algorithms())}")
+
+
+def check_actions(algorithm: str, space: Spec) -> None:
+    """Refuse continuous actions where an algorithm has a number for each action.
+
+    Raises:
+      ValueError: when it has; the message lists the algorithms that do without.
+    """
+    family = family_of(algorithm)
+    if isinstance(space, Box) and not family.continuous:
+        each = {"values": "a value", "log-probabilities": "a probability"}[family.scores]
+        able = [name for family in FAMILIES if family.continuous for name in family.algorithms]
+        raise ValueError(
+            f"{algorithm} learns {each} for each action, and there is no end of them in the "
+            f"action space Box{space.shape}: such are learnt of Discrete ones only; continuous "
+            f"ones take {', '.join(able)}"
+        )
 
 
 def settled(config: BaseConfig) -> BaseConfig:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnax.environments.spaces import Box
 
 from adqn_jax import spaces
 from adqn_jax.agent import Networks
@@ -40,16 +41,21 @@ class Policy:
     observation_space: Spec
     state_space: Spec
     """Of the privileged state, which only privileged models see."""
-    num_actions: int
+    action_space: Spec
+    """Discrete, or a flat Box."""
     params: Params
     about: dict[str, Any]
     """Whatever else was noted when it was saved; JSON can hold it."""
+    whole: bool = False
+    """Whether `params` hold all networks, those too that no file of a policy has, as a critic."""
 
     @functools.cached_property
     def networks(self) -> Networks:
-        """Those that act, and those that helped them to learn."""
-        seen = Spaces(self.observation_space, self.state_space, self.num_actions)
-        return family_of(self.config.algorithm).make_networks(self.config, seen)
+        """Those whose parameters there are."""
+        seen = Spaces(self.observation_space, self.state_space, self.action_space)
+        family = family_of(self.config.algorithm)
+        make = family.make_all_networks if self.whole else family.make_networks
+        return make(self.config, seen)
 
     def initial_carry(self, *lead: int) -> Carry:
         """Return the carry of episodes that start now, leaves [*lead, ...].
@@ -58,13 +64,14 @@ class Policy:
         """
         return Carry(
             memory=self.networks.memory(*lead),
-            action_tm1=jnp.zeros(lead, jnp.int32),
+            action_tm1=spaces.no_action(self.action_space, *lead),
             start=jnp.ones(lead, bool),
         )
 
     def act(
-        self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0
-    ) -> tuple[Array, Carry, Array]:
+        self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0,
+        greedy: bool | None = None,
+    ) -> tuple[Array, Carry, Array]:  # fmt: skip
         """Choose an action as in evaluation, but with probability `epsilon` uniform.
 
         Args:
@@ -72,27 +79,33 @@ class Policy:
           observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
           key: consumed; it matters only where `epsilon` is not 0 or the policy draws its actions.
           epsilon: probability of a random action.
+          greedy: whether a policy with probabilities takes the most probable action, or the mean
+            of continuous ones, instead of drawing one; None: as in its run's evaluations. Values
+            are greedy.
 
         Returns:
-          The action, int32 [...]; the carry of the next step; a score of each action, float
-          [..., A]: of value-based policies Q(h,.), of others log π(.|h).
+          The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
+          the next step; a score of each action, float [..., A]: of value-based policies Q(h,.), of
+          others log π(.|h). Of a Box instead the mean and the log standard deviation of the
+          Gaussian that the action is drawn from, float [..., 2, N].
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
-            outside of a Discrete space.
+            outside of a Discrete space; or values are told not to be greedy.
         """
         seen = self._checked(observation, carry.start.shape)
         inputs = Inputs(seen, None, carry.action_tm1, carry.start)
-        who = self.networks.actor(self.params, epsilon)
+        who = self.networks.actor(self.params, epsilon, greedy)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
-        return action, Carry(memory, action, jnp.zeros_like(carry.start)), values
+        after = Carry(memory, action, jnp.zeros_like(carry.start))
+        return spaces.executed(action, self.action_space), after, values
 
     def teacher(self) -> Teacher:
         """Return it as an expert that others learn from.
 
         Raises:
           ValueError: when it sees more or less than the state: it must be an `expert`, or have
-            been trained to observe the state, without a memory.
+            been trained to observe the state, without a memory; or its actions are continuous.
         """
         observes_state = self.about.get("observe") == "state"
         name, family = self.config.algorithm, family_of(self.config.algorithm)
@@ -106,6 +119,11 @@ class Policy:
             raise ValueError(
                 f"an expert has no memory: this policy of {name} was not trained with --history "
                 f"none"
+            )
+        if isinstance(self.action_space, Box):
+            raise ValueError(
+                f"an expert gives a probability to each action: this policy of {name} has "
+                f"continuous ones"
             )
         return Teacher(self.params, self.networks, observes_state, family.scores)
 
@@ -129,7 +147,7 @@ def make_policy(
     `Trainer.acting_params` chooses the parameters.
     """
     seen = Spaces.of(env, env_params)
-    return Policy(config, seen.observation, seen.state, seen.num_actions, params, about)
+    return Policy(config, seen.observation, seen.state, seen.action, params, about)
 
 
 def save_policy(path: pathlib.Path, policy: Policy) -> None:
@@ -140,7 +158,7 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
         "config": dataclasses.asdict(policy.config),
         "observation_space": spaces.to_json(policy.observation_space),
         "state_space": spaces.to_json(policy.state_space),
-        "num_actions": policy.num_actions,
+        "action_space": spaces.to_json(policy.action_space),
         "versions": versions("adqn-jax", "jax", "flax", "numpy"),
         "about": policy.about,
     }
@@ -169,7 +187,7 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             ),
             observation_space=spaces.from_json(described["observation_space"]),
             state_space=spaces.from_json(described["state_space"]),
-            num_actions=described["num_actions"],
+            action_space=_actions(described),
             params={},
             about=described["about"],
         )
@@ -178,6 +196,13 @@ def load_policy(path: pathlib.Path | str) -> Policy:
             f"{path} does not say how its policy was trained, or not as this version does: {error}"
         ) from error
     return dataclasses.replace(unfilled, params=_fill(path, unfilled, arrays))
+
+
+def _actions(described: dict[str, Any]) -> Spec:
+    """Return the space of actions; files from before there were continuous ones say how many."""
+    if "action_space" in described:
+        return spaces.from_json(described["action_space"])
+    return spaces.from_json({"type": "discrete", "n": described["num_actions"]})
 
 
 def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray]) -> Params:
@@ -198,12 +223,13 @@ def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray
 
 def _init(policy: Policy, key: Array) -> Params:
     """Draw parameters, from the spaces alone."""
-    nothing = jnp.zeros((1, 1), jnp.int32)
+    before = spaces.no_action(policy.action_space, 1, 1)
     observation, state = (
         jax.tree.map(lambda x: x[None, None], spaces.zeros(space))
         for space in (policy.observation_space, policy.state_space)
     )
-    return policy.networks.init(key, Inputs(observation, state, nothing, nothing == 0))
+    inputs = Inputs(observation, state, before, jnp.ones((1, 1), bool))
+    return policy.networks.init(key, inputs)
 
 
 def _named_leaves(params: PyTree) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from adqn_jax import spaces
 from adqn_jax.replay.codec import SlotCodec
 from adqn_jax.types import (
     FINAL,
@@ -73,7 +74,11 @@ class Interaction:
             env_state=env_state,
             observation=observation,
             final=jnp.zeros(num_streams, bool),
-            carry=Carry(memory, jnp.zeros(num_streams, jnp.int32), jnp.ones(num_streams, bool)),
+            carry=Carry(
+                memory,
+                spaces.no_action(self.codec.action_space, num_streams),
+                jnp.ones(num_streams, bool),
+            ),
             episode=_new_episodes(num_streams),
         )
 
@@ -87,6 +92,8 @@ class Interaction:
         self, key: Array, streams: Stream, act: Act, discount: Array | float = 1.0
     ) -> tuple[Stream, Step]:
         """Act in every stream, step the environments, and begin what must begin.
+
+        The environment gets actions of a Box clipped to its bounds; all else keeps them as drawn.
 
         Args:
           key: a key, consumed.
@@ -104,8 +111,9 @@ class Interaction:
         keys = jax.random.split(key_step, num_streams)
         step_env = jax.vmap(self.env.step_env, (0, 0, 0, None))
         observation, env_state, reward, terminated, info = step_env(
-            keys, streams.env_state, action, self.env_params
-        )
+            keys, streams.env_state, spaces.executed(action, self.codec.action_space),
+            self.env_params,
+        )  # fmt: skip
         truncated = jax.vmap(self.env.is_truncated, (0, None))(env_state, self.env_params)
         end = jnp.where(terminated, TERMINATED, jnp.where(truncated, TRUNCATED, GOES_ON))
         end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)
@@ -126,15 +134,21 @@ class Interaction:
         return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached), step
 
 
-def add_to_window(window: EpisodeWindow, step: Step) -> EpisodeWindow:
-    """Remember the returns of the episodes that ended in this step."""
+def add_to_window(window: EpisodeWindow, done: Array, returns: Array) -> EpisodeWindow:
+    """Remember the returns of episodes that ended.
+
+    Args:
+      window: what is remembered so far.
+      done: where in a sequence an episode ended, bool [N].
+      returns: of the episodes that did, float [N].
+    """
     size = window.returns.shape[0]
-    rank = jnp.cumsum(step.done, dtype=jnp.int32) - 1
-    kept = step.done & (rank > rank[-1] - size)  # of more than the ring holds, the last
+    rank = jnp.cumsum(done, dtype=jnp.int32) - 1
+    kept = done & (rank > rank[-1] - size)  # of more than the ring holds, the last
     # What is not kept is written past the ring, which drops it.
     at = jnp.where(kept, (window.count + rank) % size, size)
-    returns = window.returns.at[at].set(step.episode.undiscounted_return, mode="drop")
-    return EpisodeWindow(returns, window.count + step.done.sum(dtype=jnp.int32))
+    kept_returns = window.returns.at[at].set(returns, mode="drop")
+    return EpisodeWindow(kept_returns, window.count + done.sum(dtype=jnp.int32))
 
 
 def window_mean(window: EpisodeWindow) -> Array:

@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
-from adqn_jax.types import Environment, PyTree, Spec
+from adqn_jax.types import Array, Environment, PyTree, Spec
+
+#: A bound beyond this is no scale to divide by.
+UNBOUNDED = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +21,18 @@ class Spaces:
 
     observation: Spec
     state: Spec  # of the privileged state
-    num_actions: int
+    action: Spec  # Discrete, or a flat Box of floats
+
+    @property
+    def num_actions(self) -> int:
+        """How many actions there are.
+
+        Raises:
+          ValueError: when they are continuous.
+        """
+        if isinstance(self.action, spaces.Box):
+            raise ValueError(f"actions that are counted are Discrete, not those of {self.action!r}")
+        return int(self.action.n)
 
     @classmethod
     def of(cls, env: Environment, env_params: Any) -> "Spaces":
@@ -26,8 +40,74 @@ class Spaces:
         return cls(
             observation=env.observation_space(env_params),
             state=env.privileged_state_space(env_params),
-            num_actions=env.num_actions,
+            action=action_space(env, env_params),
         )
+
+
+def action_space(env: Environment, env_params: Any) -> Spec:
+    """Ask an environment for its actions: Discrete, or a Box with a bound for each entry.
+
+    An environment without an `action_space` has `num_actions`. May be asked while JAX traces.
+    """
+    declared = getattr(env, "action_space", None)
+    if declared is None:
+        return spaces.Discrete(int(env.num_actions))
+    with jax.ensure_compile_time_eval():
+        space = declared(env_params)
+        if not isinstance(space, spaces.Box):
+            return space
+        low, high = _bounds(space)
+    return spaces.Box(low, high, tuple(space.shape), jnp.dtype(jnp.float32))
+
+
+def no_action(space: Spec, *lead: int) -> Array:
+    """Return what stands for the action before the first one, zeros [*lead, *shape]."""
+    dtype = jnp.float32 if isinstance(space, spaces.Box) else jnp.int32
+    return jnp.zeros((*lead, *space.shape), dtype)
+
+
+def executed(action: Array, space: Spec) -> Array:
+    """Return what an environment is given of actions, [..., *shape]: a Box's are clipped to it."""
+    if not isinstance(space, spaces.Box):
+        return action
+    return jnp.clip(action, *_bounds(space))
+
+
+def units(space: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centre and the half-width of each entry of a flat Box, float32 [N] each.
+
+    They are 0 and 1 where a bound is none that one can divide by: beyond `UNBOUNDED`.
+    """
+    low, high = (bound.astype(np.float64) for bound in _bounds(space))
+    finite = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
+    low, high = np.where(finite, low, -1.0), np.where(finite, high, 1.0)
+    return ((low + high) / 2).astype(np.float32), ((high - low) / 2).astype(np.float32)
+
+
+def _bounds(space: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """Return both bounds of a Box, float32 [*shape] each."""
+    low, high = (
+        np.broadcast_to(np.asarray(bound, np.float32), space.shape)
+        for bound in (space.low, space.high)
+    )
+    return low, high
+
+
+def is_image(space: Spec) -> bool:
+    """Whether a space is a picture: a Box of rank 3 of floats, of bools, or of bytes up to 255."""
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        return False
+    return not jnp.issubdtype(space.dtype, jnp.integer) or is_bytes(space)
+
+
+def is_bytes(space: Spec) -> bool:
+    """Whether a Box is of bytes that go up to 255, which say how bright something is."""
+    return bool(jnp.dtype(space.dtype) == jnp.uint8 and np.max(np.asarray(space.high)) == 255)
+
+
+def is_index_grid(space: Spec) -> bool:
+    """Whether a space is a grid of indices: a Box of rank 3 of integers that is no picture."""
+    return isinstance(space, spaces.Box) and len(space.shape) == 3 and not is_image(space)
 
 
 def to_json(space: Spec) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from adqn_jax import contract, rollout
+from adqn_jax import contract, families, rollout
 from adqn_jax.agent import Agent, Who
 from adqn_jax.config import BaseConfig
-from adqn_jax.families import family_of
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
@@ -71,7 +70,8 @@ def make_trainer(
         breaks the contract (`contract.check`), or an expert is missing or out of place.
     """
     contract.check(env, env_params)
-    codec, family = SlotCodec(env, env_params), family_of(config.algorithm)
+    codec, family = SlotCodec(env, env_params), families.family_of(config.algorithm)
+    families.check_actions(config.algorithm, codec.action_space)
     if teacher is not None and not family.taught:
         raise ValueError(f"{config.algorithm} takes no expert")
     agent = family.make_agent(config, codec, *([teacher] if family.taught else []))
@@ -106,7 +106,7 @@ class Trainer:
         key, key_streams, key_agent, key_warmup = jax.random.split(key, 4)
         streams = self._start(key_streams, self.plan.num_envs)
         zero = jnp.zeros(self.plan.num_envs, jnp.int32)
-        example = self.interaction.codec.encode(streams, zero, zero, zero)
+        example = self.interaction.codec.encode(streams, streams.carry.action_tm1, zero, zero)
         state = TrainState(
             key=key,
             iteration=jnp.int32(0),
@@ -130,7 +130,7 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
-    def greedy_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
+    def evaluation_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
         """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
 
         The agent's policy acts: as well as it can, unless it is told to draw actions; or somebody
@@ -157,10 +157,10 @@ class Trainer:
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""
         hyper = _float32(hyper)
-        episodes = self.greedy_episodes(state, hyper)
+        episodes = self.evaluation_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
         others = {
-            f"{name}_return": self.greedy_episodes(state, hyper, who).undiscounted_return.mean()
+            f"{name}_return": self.evaluation_episodes(state, hyper, who).undiscounted_return.mean()
             for name, who in self.agent.others(state.agent).items()
         }
         return {
@@ -201,13 +201,19 @@ class Trainer:
         """Step the streams; what happened is the agent's to store."""
         act = functools.partial(self.agent.networks.act, who)
 
-        def body(carry: tuple, key: Array) -> tuple[tuple, Any]:
-            streams, window = carry
+        def body(streams: Stream, key: Array) -> tuple[Stream, Any]:
             streams, step = self.interaction.step(key, streams, act)
-            return (streams, rollout.add_to_window(window, step)), step.slot
+            return streams, (step.slot, step.done, step.episode.undiscounted_return)
 
-        carry, keys = (state.streams, state.window), jax.random.split(key, num_steps)
-        (streams, window), slots = jax.lax.scan(body, carry, keys)
+        keys = jax.random.split(key, num_steps)
+        streams, (slots, done, returns) = jax.lax.scan(body, state.streams, keys)
+        if self.plan.restarts:
+            # Episodes count that would be over in any case: of those begun later, the short ones
+            # alone would be. Stream by stream, as those that end last are long ones.
+            begun = jnp.arange(num_steps)[:, None] - slots.time.astype(jnp.int32)
+            done = (done & (begun <= num_steps - self.plan.longest_episode)).T
+            returns = returns.T
+        window = rollout.add_to_window(state.window, done.ravel(), returns.ravel())
         after = self.interaction.inputs(streams)
         gathered = Rollout(slots, state.streams.carry, after)
         return dataclasses.replace(state, streams=streams, window=window), gathered

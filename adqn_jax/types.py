@@ -6,7 +6,8 @@ Axes:
   C  slots of a stream in the replay ring
   T  slots of a row (`row_length` + 1), time first
   B  rows of a batch
-  A  actions
+  A  actions, where they are discrete
+  N  entries of an action, where it is continuous
   H  width of the history encoder
 
 Time: the suffix `_tm1` marks the step left, `_t` the step reached. A *slot* t holds what was known
@@ -31,7 +32,7 @@ class Environment(Protocol):
     observes_deterministically: bool
 
     @property
-    def num_actions(self) -> int: ...
+    def num_actions(self) -> int: ...  # asked only where actions are discrete
     def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]: ...
     def step_env(
         self, key: Array, state: Any, action: Any, params: Any
@@ -59,7 +60,7 @@ class Transition:
 
     env_state: PyTree  # the simulator's state
     observation: PyTree | None  # None where it is derived from env_state
-    action: Array  # unsigned
+    action: Array  # unsigned; or float32 [..., N], as it was drawn: the environment clips it
     reward: Array  # float32, 0 in a FINAL slot
     time: Array  # unsigned, steps since the episode's first slot, which has 0
     end: Array  # uint8
@@ -71,7 +72,7 @@ class Inputs:
 
     observation: PyTree
     state: PyTree | None  # privileged; None once deployed, so that what reads it fails when traced
-    action_tm1: Array  # int32, the action before; means nothing where `start`
+    action_tm1: Array  # int32 or float32 [..., N], the action before; means nothing where `start`
     start: Array  # bool, first slot of an episode: forgets memory and action
 
 
@@ -83,7 +84,7 @@ class Rows:
     """
 
     inputs: Inputs  # [T, B, ...]
-    action: Array  # [T, B] int32
+    action: Array  # [T, B] int32, or [T, B, N] float32
     reward: Array  # [T, B] float32
     terminated: Array  # [T, B] bool
     truncated: Array  # [T, B] bool
@@ -95,7 +96,7 @@ class Carry:
     """What acting remembers between two slots; a leading axis for each axis of a batch."""
 
     memory: PyTree  # the actor's own; of a GRU its state [..., H]
-    action_tm1: Array  # [...] int32, the action before; means nothing where `start`
+    action_tm1: Array  # [...] int32 or [..., N] float32, the action before; nothing where `start`
     start: Array  # [...] bool, whether an episode starts: forgets memory and action
 
 

@@ -1,7 +1,8 @@
 """Partially observable environments in pure JAX, on the gymnax API, with a privileged state.
 
 They know nothing of the trainer. `make` finds one by name; `Privileged` turns any gymnax
-environment into one of them, `FinitePOMDP` any POMDP of arrays or of a `.pomdp` file.
+environment into one of them, `from_gymnax0` any of gymnax before 1.0, `from_brax` any of Brax or
+MuJoCo Playground, and `FinitePOMDP` any POMDP of arrays or of a `.pomdp` file.
 """
 
 import importlib
@@ -9,6 +10,8 @@ import importlib
 if __name__ == "envs":  # found as a folder of that name; what follows then imports nothing twice
     importlib.import_module("adqn_jax.envs.alias").install()
 
+from .adapt_brax import from_brax
+from .adapt_gymnax0 import from_gymnax0
 from .carflag import CarFlag
 from .cassandra import read_pomdp
 from .cleaner import Cleaner
@@ -40,6 +43,8 @@ __all__ = [
     "PrivilegedEnvironment",
     "TigerDoor",
     "draw_maze",
+    "from_brax",
+    "from_gymnax0",
     "make",
     "random_maze",
     "read_pomdp",

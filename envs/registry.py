@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import gymnax
 
+from .adapt_brax import from_brax
 from .carflag import CarFlag
 from .cassandra import read_pomdp
 from .cleaner import Cleaner
@@ -34,6 +35,7 @@ KNOWN = (
     "frozenlake[:image]",
     "tigerdoor[-1 | -2 | -3][:image]",
     "gymnax:NAME[:I,J,...]",
+    "brax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
     "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
 )
@@ -45,6 +47,7 @@ _FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
 _HAZARDS = re.compile(r"(?:frozenlake|(tigerdoor)(?:-(\d+))?)(:image)?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
+_BRAX = re.compile(r"brax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
 #: What an agent may see: the environment's observations, or, for an upper bound, all there is.
@@ -73,7 +76,8 @@ def make(
           sees is a picture;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
-          (`gymnax:CartPole-v1:0,2` shows positions);
+          (`gymnax:CartPole-v1:0,2` shows positions; `gymnax:Pendulum-v1:0,1` hides the velocity);
+        * `brax:NAME` and `brax:NAME:I,J,...`, the same of Brax, which the extra `brax` brings;
         * `pomdp:PATH`, the finite POMDP of a `.pomdp` file;
         * `import:MODULE:CLASS`, a class of your own (`PrivilegedEnvironment`), made without
           arguments, from a module that Python finds.
@@ -83,7 +87,8 @@ def make(
 
     Raises:
       ValueError: when the name is unknown, or names what cannot be, or a parameter is none of the
-        environment's, or no number such as it has; the message says what can.
+        environment's, or no number such as it has, or a package is missing; the message says
+        what can be.
     """
     env = _find(name)
     if observe == "state":
@@ -119,6 +124,8 @@ def _find(name: str) -> PrivilegedEnvironment:
         return HazardImages(grid) if match[3] else grid
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
+    if match := _BRAX.fullmatch(name):
+        return _brax(match[1], match[2])
     if name.startswith("pomdp:"):
         return FinitePOMDP(read_pomdp(name.removeprefix("pomdp:"), episodic=True))
     if match := _IMPORT.fullmatch(name):
@@ -167,8 +174,27 @@ def _gymnax(name: str, observed: str | None) -> PrivilegedEnvironment:
     if name not in gymnax.registered_envs:
         known = ", ".join(gymnax.registered_envs)
         raise ValueError(f"gymnax has no environment {name!r}; it has {known}")
-    entries = None if observed is None else tuple(map(int, observed.split(",")))
-    return Privileged(gymnax.make(name)[0], entries)
+    return Privileged(gymnax.make(name)[0], _entries(observed))
+
+
+def _brax(name: str, observed: str | None) -> PrivilegedEnvironment:
+    try:
+        brax = importlib.import_module("brax.envs")
+    except ModuleNotFoundError as error:  # the sentence of adqn_jax.extras, which is not for envs
+        package = str(error.name).partition(".")[0]
+        raise ValueError(
+            f"the package {package} is not installed: pip install 'adqn-jax[brax]' (in a "
+            f"checkout: pip install -e '.[brax]')"
+        ) from error
+    try:
+        env = brax.get_environment(name)
+    except KeyError as error:
+        raise ValueError(f"brax has no environment {name!r}; brax.envs has a list") from error
+    return from_brax(env, observed=_entries(observed))[0]
+
+
+def _entries(observed: str | None) -> tuple[int, ...] | None:
+    return None if observed is None else tuple(map(int, observed.split(",")))
 
 
 def _imported(module: str, name: str) -> PrivilegedEnvironment:

@@ -125,9 +125,6 @@ class Privileged(_Wrapper):
         are not given together.
     """
 
-    # The wrapped environment may draw its observations, or make them of the action.
-    observes_deterministically = False
-
     def __init__(
         self,
         env: Environment,
@@ -138,6 +135,8 @@ class Privileged(_Wrapper):
         super().__init__(env)
         if (privileged is None) != (space is None):
             raise ValueError("privileged and space belong together: give both or neither")
+        # gymnax's environments may draw their observations, or make them of the action.
+        self.observes_deterministically = getattr(env, "observes_deterministically", False)
         self._privileged = privileged
         self._space = space
         self._observed = None if observed is None else np.asarray(observed, np.int32)

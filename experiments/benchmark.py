@@ -1,13 +1,9 @@
 """Measure throughput, and write what was measured with the hardware's name."""
 
 import dataclasses
-import json as json_format
 import pathlib
 import sys
-from typing import Annotated, Any
-
-import jax
-from jax.experimental.compilation_cache import compilation_cache
+from typing import Any
 
 from support import cli
 
@@ -15,19 +11,19 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax.results.figures import check_ending
-from adqn_jax.versions import made_with
 from support import paper
 from support.benchmarks.draw import draw_scaling
 from support.benchmarks.environments import steps_per_second
+from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
+from support.benchmarks.peers import peers
 from support.benchmarks.precision import deviations
 from support.benchmarks.reference import compare
 from support.benchmarks.replay import replay_costs, with_small_buffer
 from support.benchmarks.setting import Setting, value_based
 from support.benchmarks.start import seconds_to_progress
+from support.benchmarks.timing import no_cache
 from support.benchmarks.train import Throughput, measure
-
-JsonFile = Annotated[pathlib.Path | None, cli.tyro.conf.arg(metavar="FILE")]
 
 
 def envs(
@@ -52,7 +48,7 @@ def envs(
         rates[name] = {n: steps_per_second(name, n, seconds) for n in copies}
         print(f"{name:>24}" + "".join(f"{rate:>14,.0f}" for rate in rates[name].values()))
     if json is not None:
-        _write(json, {"steps_per_second": rates})
+        write(json, {"steps_per_second": rates})
 
 
 def replay(
@@ -78,7 +74,7 @@ def replay(
         results[name] = replay_costs(name, value_based(preset, name, algo), seconds)
         print(f"{name:>24}" + "".join(f"{value:>26.4g}" for value in results[name].values()))
     if json is not None:
-        _write(json, {"replay": results})
+        write(json, {"replay": results})
 
 
 def precision(
@@ -103,7 +99,7 @@ def precision(
             cells = "".join(f"{what:>12} {value:8.1e}" for what, value in row.items())
             print(f"{name:>24} {kind:>14}{cells}", flush=True)
     if json is not None:
-        _write(json, {"relative_deviation": results})
+        write(json, {"relative_deviation": results})
 
 
 def start(
@@ -132,7 +128,7 @@ def start(
             print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
             print(f"cached {seconds['cached']:5.1f} s", flush=True)
     if json is not None:
-        _write(json, {"seconds_to_progress": results})
+        write(json, {"seconds_to_progress": results})
 
 
 def train(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
@@ -174,7 +170,7 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
         print(f", {part['share_of_limit']:4.0%}")
     if json is not None:
-        _write(json, {"setting": dataclasses.asdict(setting), "parts": results})
+        write(json, {"setting": dataclasses.asdict(setting), "parts": results})
 
 
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
@@ -192,15 +188,14 @@ def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> 
 def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | None) -> None:
     if not seeds or min(seeds) < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
-    jax.config.update("jax_enable_compilation_cache", False)  # compile times are of a cold start
-    compilation_cache.reset_cache()  # which is in use since the first compilation, flag or not
     results = []
-    for number in seeds:
-        results.append(measure(setting.env, setting.config(), number, setting.seconds))
-        print(_table(results[-1]), flush=True)
+    with no_cache():
+        for number in seeds:
+            results.append(measure(setting.env, setting.config(), number, setting.seconds))
+            print(_table(results[-1]), flush=True)
     if json is not None:
         rows = [dataclasses.asdict(result) for result in results]
-        _write(json, {"setting": dataclasses.asdict(setting), "training": rows})
+        write(json, {"setting": dataclasses.asdict(setting), "training": rows})
 
 
 def _table(result: Throughput) -> str:
@@ -227,11 +222,7 @@ def reference(
     for name, value in result.items():
         print(f"{name:>40} {value:>14,.4g}")
     if json is not None:
-        _write(json, {"setting": dataclasses.asdict(setting), "reference": result})
-
-
-def _write(path: pathlib.Path, results: dict[str, Any]) -> None:
-    path.write_text(json_format.dumps(results | {"made_with": made_with()}, indent=2) + "\n")
+        write(json, {"setting": dataclasses.asdict(setting), "reference": result})
 
 
 def main() -> None:
@@ -239,6 +230,7 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
+        "peers": peers,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -27,12 +27,18 @@ from support.measures import measure, player, values_by_step
 _ROOT = 1_000_003
 
 
-def diagnose(run: Annotated[pathlib.Path, cli.Positional], episodes: int = 64) -> None:
+def diagnose(
+    run: Annotated[pathlib.Path, cli.Positional],
+    episodes: int = 64,
+    actions: players.Actions | None = None,
+) -> None:
     """Measure the policies of a run.
 
     Args:
       run: a run folder that holds policies, <out>/<env>/<algo>/<name>.
-      episodes: greedy episodes of each seed; two at least.
+      episodes: of each seed; two at least.
+      actions: of actor-critics and imitation, the most probable or drawn ones; by default as in the
+        evaluations of the run. Value-based policies are greedy.
     """
     paths = sorted((run / "policy").glob("*.npz"))
     if not paths:
@@ -41,11 +47,11 @@ def diagnose(run: Annotated[pathlib.Path, cli.Positional], episodes: int = 64) -
         raise ValueError(f"episodes must be at least 2, got {episodes}")
     who = players.find(None, paths[0])
     assert who.policy is not None
-    play, secret = player(who, episodes), secret_of(who.env)
+    play, secret = player(who, episodes, players.is_greedy(actions)), secret_of(who.env)
     discount = float(who.policy.config.hyper.discount)
     measures, values = [], []
     for path in paths:
-        policy = load_policy(path)
+        policy = who.complete(load_policy(path))
         seed = {"seed": policy.about["seed_index"]}
         # Not the keys of training or of its evaluations, whose root is the run's seed itself.
         key = jax.random.fold_in(jax.random.key(_ROOT), seed["seed"])

@@ -52,6 +52,7 @@ def render(
     policy: pathlib.Path | None = None,
     seed: int = 0,
     epsilon: float | None = None,
+    actions: players.Actions | None = None,
     to: pathlib.Path | None = None,
     frames: int = 4,
     steps: tuple[int, ...] = (),
@@ -65,6 +66,8 @@ def render(
       policy: a trained seed, <run>/policy/seed-NNN.npz; without one, actions are random.
       seed: of the episode; the same seed gives the same episode.
       epsilon: probability of a random action; 0 by default, and only with a policy.
+      actions: of actor-critics and imitation, the most probable or drawn ones; by default as in the
+        evaluations of its run. Value-based policies are greedy.
       to: the two files without their endings, or a folder that exists, for <folder>/<env>.png and
         .gif; by default <env>.png and .gif here.
       frames: moments in the PNG, evenly spaced over the episode.
@@ -73,8 +76,9 @@ def render(
     """
     if env is None and policy is None:
         raise ValueError("say what to draw: --env, for random actions, or --policy")
-    if policy is None and epsilon is not None:
-        raise ValueError("--epsilon needs a --policy: without one all actions are random")
+    for option, given in (("epsilon", epsilon), ("actions", actions)):
+        if policy is None and given is not None:
+            raise ValueError(f"--{option} needs a --policy: without one all actions are random")
     if frames < 2 or not 0 < fps <= 50:
         raise ValueError(
             f"frames must be at least 2 and fps more than 0 and at most 50, got {frames} and {fps}"
@@ -86,7 +90,8 @@ def render(
     if env is not None:
         picture_of(*envs.make(env))
     who = players.find(env, policy)
-    scene = make_scene(who.env, who.env_params, who.policy, seed, epsilon or 0.0)
+    greedy = players.is_greedy(actions)
+    scene = make_scene(who.env, who.env_params, who.policy, seed, epsilon or 0.0, greedy)
     shown = _shown(steps, frames, scene.recording.length)
     png, film_gif = io.BytesIO(), gif(film(scene), fps)
     strip(scene, shown).save(png, "PNG", optimize=True)

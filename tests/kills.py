@@ -23,13 +23,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3
 #: Some seconds of training, a checkpoint every quarter of a second.
 WORDS = (
-    *("--env", "heavenhell-1", "--algo", "adqn", "--seeds", str(SEEDS)),
-    *("--total-timesteps", "16000", "--warmup-timesteps", "400", "--log-every", "400"),
-    *("--buffer-timesteps", "4000", "--num-envs", "2", "--row-length", "20"),
-    *("--replay-ratio", "8", "--batch-rows", "1", "--eval-episodes", "2"),
-    *("--embedding-size", "4", "--history-size", "8", "--head-sizes", "8"),
-    *("--checkpoint-minutes", "0.004"),
+    *("--env", "heavenhell-1", "--seeds", str(SEEDS), "--log-every", "400", "--num-envs", "2"),
+    *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
+    *("--head-sizes", "8", "--checkpoint-minutes", "0.004"),
 )
+#: An algorithm of each family, and what its run needs beyond that.
+OF_ALGORITHMS = {
+    "adqn": (
+        *("--total-timesteps", "16000", "--warmup-timesteps", "400", "--buffer-timesteps", "4000"),
+        *("--row-length", "20", "--replay-ratio", "8", "--batch-rows", "1"),
+    ),
+    "ppo-asym": (
+        *("--total-timesteps", "16000", "--steps-per-iteration", "20"),
+        *("--epochs", "16", "--minibatches", "2"),
+    ),
+}
 
 
 @dataclasses.dataclass
@@ -37,17 +45,19 @@ class Run:
     """The run in a folder of its own, over as many processes as it takes."""
 
     cwd: pathlib.Path
+    algo: str = "adqn"
 
     @property
     def folder(self) -> pathlib.Path:
         """Where it leaves its results."""
-        return self.cwd / "runs" / "heavenhell-1" / "adqn" / "default"
+        return self.cwd / "runs" / "heavenhell-1" / self.algo / "default"
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
         """Begin, or go on with what is there."""
+        words = (*WORDS, "--algo", self.algo, *OF_ALGORITHMS[self.algo])
         resume = ["--resume"] if (self.folder / "config.json").exists() else []
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "experiments" / "run.py"), *WORDS, *resume],
+            [sys.executable, str(ROOT / "experiments" / "run.py"), *words, *resume],
             cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=os.environ | environment,
         )  # fmt: skip

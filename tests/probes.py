@@ -66,10 +66,10 @@ class Probe(PrivilegedEnvironment[ProbeState, EnvParams]):
     def privileged_state(self, env_state: ProbeState, params: EnvParams) -> Any:
         return env_state.bit
 
-    def action_space(self, params: Any = None) -> spaces.Discrete:
+    def action_space(self, params: Any = None) -> Any:
         return spaces.Discrete(2)
 
-    def observation_space(self, params: Any) -> spaces.Discrete:
+    def observation_space(self, params: Any) -> Any:
         return spaces.Discrete(4)
 
     def privileged_state_space(self, params: Any) -> spaces.Discrete:
@@ -81,6 +81,19 @@ class Constant(Probe):
 
     def pay(self, state: ProbeState, action: Any) -> Any:
         return 1.0
+
+
+class Uneven(Probe):
+    """The bit pays 1 at once and ends the episode; without it nothing does for `length` steps."""
+
+    length = 10
+
+    def pay(self, state: ProbeState, action: Any) -> Any:
+        return state.bit
+
+    def step_env(self, key: jax.Array, state: ProbeState, action: Any, params: EnvParams) -> Any:
+        seen, state, reward, terminated, info = super().step_env(key, state, action, params)
+        return seen, state, reward, terminated | (state.bit == 1), info
 
 
 class TwoSteps(Probe):
@@ -114,6 +127,37 @@ class Memory(Probe):
         return jnp.where(state.time == 2, jnp.where(action == state.bit, 1.0, -1.0), 0.0)
 
 
+class Aim(Probe):
+    """Pays, in its last step, -(a - g)² - (b - 1)² for two numbers; g, 1 or 3, is shown first.
+
+    The first number is clipped to [0, 4], the second has no upper bound. Which g it is, is the bit.
+    """
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Box(jnp.array([0.0, 0.0]), jnp.array([4.0, jnp.inf]), (2,), jnp.float32)
+
+    @property
+    def num_actions(self) -> int:
+        raise NotImplementedError
+
+    def look(self, state: ProbeState) -> Any:
+        return jnp.where(state.time == 0, 1 + state.bit, 0)
+
+    def pay(self, state: ProbeState, action: Any) -> Any:
+        miss = jnp.sum(jnp.square(action - jnp.array([1.0 + 2.0 * state.bit, 1.0])))
+        return jnp.where(state.time == self.length - 1, -miss, 0.0)
+
+
+class Pictured(Aim):
+    """A picture shows which number is meant."""
+
+    def get_obs(self, state: ProbeState, params: Any = None, key: Any = None) -> Any:
+        return jnp.zeros((4, 5, 2)).at[2, 1 + 2 * state.bit, 1].set(1.0)
+
+    def observation_space(self, params: Any) -> Any:
+        return spaces.Box(0.0, 1.0, (4, 5, 2))
+
+
 class StateOnly(Probe):
     """One step that pays by a bit nobody shows: U knows it, Q is the mean."""
 
@@ -129,6 +173,16 @@ class Limit(Probe):
 
     def pay(self, state: ProbeState, action: Any) -> Any:
         return 1.0
+
+
+class Told(Limit):
+    """Steps that pay the number that the environment was given, of [-1, 1]."""
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Box(-1.0, 1.0, (1,), jnp.float32)
+
+    def pay(self, state: ProbeState, action: Any) -> Any:
+        return action[0]
 
 
 class Noisy(Limit):

@@ -24,15 +24,36 @@ from support import cli, options
 ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3  # on two devices: one place is left over
 CHUNKS = 12
-WORDS = (
-    *("--env", "heavenhell-1", "--algo", "adqn", "--seeds", str(SEEDS)),
-    *("--total-timesteps", "480", "--warmup-timesteps", "240", "--log-every", "80"),
-    *("--buffer-timesteps", "1200", "--num-envs", "2", "--row-length", "20"),
-    *("--steps-per-iteration", "10", "--replay-ratio", "2", "--batch-rows", "2"),
-    *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
-    *("--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
+#: An algorithm of each family, and what its short run needs beyond what all have.
+OF_ALGORITHMS = {
+    "adqn": (
+        *("--total-timesteps", "480", "--warmup-timesteps", "240", "--buffer-timesteps", "1200"),
+        *("--row-length", "20", "--replay-ratio", "2", "--batch-rows", "2"),
+    ),
+    "ppo-asym": (
+        *("--total-timesteps", "240", "--minibatches", "2"),
+        *("--target", "periodic", "--target-period", "40"),
+    ),
+}
+_WORDS = (
+    *("--env", "heavenhell-1", "--seeds", str(SEEDS), "--log-every", "80", "--num-envs", "2"),
+    *("--steps-per-iteration", "10", "--eval-episodes", "2", "--embedding-size", "4"),
+    *("--history-size", "8", "--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
 )
-FOLDER = pathlib.Path("runs", "heavenhell-1", "adqn")
+
+
+def words_of(algo: str) -> tuple[str, ...]:
+    """Return the options of an algorithm's short run."""
+    return (*_WORDS, "--algo", algo, *OF_ALGORITHMS[algo])
+
+
+def folder_of(algo: str) -> pathlib.Path:
+    """Return where its results go, below the current folder."""
+    return pathlib.Path("runs", "heavenhell-1", algo)
+
+
+WORDS = words_of("adqn")
+FOLDER = folder_of("adqn")
 
 #: What takes the place of a `SeedRunner`'s method, by its name; called with that method first.
 Hooks = dict[str, Callable[..., Any]]
@@ -70,20 +91,20 @@ def script(name: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-def train(*words: str, hooks: Hooks | None = None) -> Ended:
+def train(*words: str, hooks: Hooks | None = None, algo: str = "adqn") -> Ended:
     """Run the short run, with further words, below the current folder."""
 
     def main() -> None:
-        args = options.parse([*WORDS, *words])
+        args = options.parse([*words_of(algo), *words])
         run.train(args, functools.partial(_runner, hooks or {}))
 
     return call(main)
 
 
 @functools.cache
-def compiled() -> SeedRunner:
-    """Compile the short run."""
-    args = options.parse(WORDS)
+def compiled(algo: str = "adqn") -> SeedRunner:
+    """Compile the short run of an algorithm."""
+    args = options.parse(words_of(algo))
     env, env_params = envs.make(args.env)
     point = runs.Point(options.experiment(args, env), pathlib.Path())
     runner = runs.make_runner([point], env, env_params)
@@ -101,8 +122,9 @@ def compile_quickly(runner: SeedRunner) -> None:
 
 
 def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner:
-    runner = copy.copy(compiled())
-    runner.trainer = runs.make_runner(points, *env).trainer  # it may be for more timesteps
+    trainer = runs.make_runner(points, *env).trainer  # it may be for more timesteps
+    runner = copy.copy(compiled(trainer.config.algorithm))
+    runner.trainer = trainer
     return hooked(runner, hooks)
 
 

@@ -83,6 +83,12 @@ def test_embedding() -> None:
     exec(compile(code("embedding.md"), "embedding.md", "exec"), {"__name__": "embedding"})
 
 
+def test_environments_of_others() -> None:
+    """The blocks of the page are one program, too."""
+    page = "environments.md"
+    exec(compile(code(page), page, "exec"), {"__name__": "environments"})
+
+
 def test_embedding_with_x64() -> None:
     """The same program in a pipeline that has switched JAX to 64 bits."""
     with jax.enable_x64(True):
@@ -212,7 +218,7 @@ def test_every_measure_has_a_formula() -> None:
         action=np.zeros(shape, int), reward=np.ones(shape), valid=np.ones(shape, bool),
         values={
             name: np.zeros((*shape, 2)) for name in ("Q(h,a)", "U(h,s,a)", "pi(a|h)")
-        },
+        } | {name: np.zeros(shape) for name in ("V(h,s)", "mu(h)", "sigma(h)")},
         memory=rng.normal(size=(*shape, 5)),
     )  # fmt: skip
     secret = Secret(hidden=lambda state: state, told=lambda observation: observation == 1)

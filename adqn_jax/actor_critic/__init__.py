@@ -3,7 +3,11 @@
 from adqn_jax.actor_critic.agent import ActorCriticAgent, ActorCriticState, make_agent
 from adqn_jax.actor_critic.algorithms import ALGORITHMS, Algorithm
 from adqn_jax.actor_critic.config import Config, Hyperparameters, LossConfig, TrainConfig
-from adqn_jax.actor_critic.networks import ActorCriticNetworks, make_policy_networks
+from adqn_jax.actor_critic.networks import (
+    ActorCriticNetworks,
+    make_networks,
+    make_policy_networks,
+)
 
 __all__ = [
     "ALGORITHMS",
@@ -16,5 +20,6 @@ __all__ = [
     "LossConfig",
     "TrainConfig",
     "make_agent",
+    "make_networks",
     "make_policy_networks",
 ]

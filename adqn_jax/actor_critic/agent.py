@@ -68,11 +68,11 @@ class ActorCriticAgent:
 
     def novice(self, state: ActorCriticState) -> Actor:
         """Return who acts at random."""
-        return self.networks.sampler(state.params, 1.0)
+        return self.networks.actor(state.params, 1.0, greedy=False)
 
     def behaviour(self, state: ActorCriticState, hyper: Hyperparameters, timesteps: Array) -> Actor:
         """Return who draws actions by the policy."""
-        return self.networks.sampler(state.params)
+        return self.networks.actor(state.params, greedy=False)
 
     def policy(self, state: ActorCriticState) -> Actor:
         """Return who draws actions or takes the most probable, as configured."""
@@ -99,7 +99,9 @@ class ActorCriticAgent:
         batch, memory = self.learner.prepare(
             hyper, state.params, state.target_params, segment, state.memory
         )
-        numbers = Numbers(self._learning_rate(hyper, timesteps), _entropy_weight(hyper, timesteps))
+        # The first step has what a run begins with, as the first of its timesteps have.
+        begun = timesteps - self.plan.timesteps_per_iteration
+        numbers = Numbers(self._learning_rate(hyper, begun), _entropy_weight(hyper, begun))
 
         def body(carry: tuple, rows: Array) -> tuple[tuple, dict[str, Array]]:
             part: Batch = batch.take(rows) if self.plan.batch_rows < self.plan.num_envs else batch
@@ -135,6 +137,10 @@ class ActorCriticAgent:
             "learning_rate": self._learning_rate(hyper, timesteps),
             "entropy_weight": _entropy_weight(hyper, timesteps),
         }
+
+    def params(self, state: ActorCriticState) -> Params:
+        """Return those of the actor and of its critic."""
+        return state.params
 
     def learned(self, state: ActorCriticState) -> PyTree:
         """Return networks and targets."""

@@ -106,7 +106,8 @@ class TrainConfig(LoopConfig):
     clipping."""
     eval_actions: Literal["sampled", "greedy"] = "sampled"
     """How the policy acts when it is evaluated, and when it is loaded from its file: it draws from
-    its probabilities, as in the authors' trainer, or takes the most probable action."""
+    its probabilities, as in the authors' trainer, or takes the most probable action, which is the
+    mean of continuous ones."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Learner:
 
         nothing = jnp.zeros_like(segment.rows.reward)
         value.setdefault("critic", (nothing, nothing[0]))  # without a critic values are 0
-        own = of("critic")
+        own, taken = of("critic"), self.networks.distribution.log_prob
         advantage = own - value["critic"][0]
         if self.config.normalise_advantages:
             advantage = _normalise(advantage, segment.trained)
@@ -108,7 +108,7 @@ class Learner:
             advantage=advantage,
             target=of("target") if "target" in value else own,
             old_value=value["critic"][0],
-            old_log_prob=None if old is None else _taken(old, segment.rows.action),
+            old_log_prob=None if old is None else taken(old, segment.rows.action),
             memory={name: before[name] for name in params},
         )
         return batch, {name: after[name] for name in memory}
@@ -120,17 +120,17 @@ class Learner:
     def _evaluate(
         self, segment: Segment, params: Params, memory: dict[str, PyTree]
     ) -> tuple[dict[str, tuple[Array, Array]], Array | None, dict[str, PyTree]]:
-        """Return each critic's values, [T, E], and the next one, [E]; log π; memories."""
+        """Return each critic's values, [T, E], and the next one, [E]; the policy's; memories."""
         if not params:
             return {}, None, {}
         before = {name: memory[name] for name in params}
         outputs, after = self.networks.unroll(params, segment.rows.inputs, before)
-        log_probs = outputs.pop("actor", None)
+        said = outputs.pop("actor", None)
         value = {
             name: (x, self.networks.value(name, params, after[name], segment.after))
             for name, x in outputs.items()
         }
-        return value, log_probs, after
+        return value, said, after
 
     def losses(self, hyper: Hyperparameters, params: Params, batch: Batch) -> dict[str, Array]:
         """Weigh and sum the losses of a batch, and what else is measured of it; scalars.
@@ -143,9 +143,9 @@ class Learner:
         counted = batch.trained.astype(jnp.float32)
         share = counted / jnp.maximum(counted.sum(), 1.0)  # there may be nothing to train on
         weight = share if self.config.over_time == "mean" else counted / counted.shape[1]
-        log_probs = outputs["actor"]
-        actor, measured = self._actor(hyper, _taken(log_probs, batch.action), batch)
-        entropy = measured["mean_entropy"] = _over_slots(losses.entropy, log_probs)
+        said, policy = outputs["actor"], self.networks.distribution
+        actor, measured = self._actor(hyper, policy.log_prob(said, batch.action), batch)
+        entropy = measured["mean_entropy"] = policy.entropy(said)
         result = {
             "actor": jnp.sum(weight * batch.policy_weight * actor),
             "entropy": jnp.sum(weight * entropy),
@@ -214,10 +214,6 @@ def _over_slots(loss: Callable[..., Array], *slots: Array, fixed: tuple[Any, ...
     """Map a loss of one transition over slots, [T, B, ...]; what is fixed is the same in all."""
     result: Array = jax.vmap(jax.vmap(lambda *slot: loss(*slot, *fixed)))(*slots)
     return result
-
-
-def _taken(log_probs: Array, action: Array) -> Array:
-    return jnp.take_along_axis(log_probs, action[..., None], axis=-1)[..., 0]
 
 
 def _normalise(advantage: Array, trained: Array) -> Array:

@@ -84,16 +84,3 @@ def clipped_value_loss(
     old_value = jax.lax.stop_gradient(old_value)
     near = old_value + jnp.clip(value - old_value, -clip_range, clip_range)
     return jnp.maximum(value_loss(value, target), value_loss(near, target))
-
-
-def entropy(log_probs: Array) -> Array:
-    """Return H = - Σ_a π(a|h) log π(a|h).
-
-    Args:
-      log_probs: log π(.|h), float [A].
-
-    Returns:
-      The entropy, a scalar.
-    """
-    chex.assert_rank(log_probs, 1)
-    return -jnp.sum(jnp.exp(log_probs) * log_probs)

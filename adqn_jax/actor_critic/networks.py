@@ -5,17 +5,17 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.actor_critic.algorithms import get_algorithm
 from adqn_jax.actor_critic.config import Config
+from adqn_jax.actor_critic.policies import Distribution, distribution_of
 from adqn_jax.explore import at_random
 from adqn_jax.nn import model
 from adqn_jax.nn.heads import Head
 from adqn_jax.nn.model import Model, make_model
 from adqn_jax.spaces import Spaces
-from adqn_jax.types import Array, Inputs, Params, PyTree
+from adqn_jax.types import Array, Inputs, Params, PyTree, Spec
 
 
 @struct.dataclass
@@ -33,6 +33,9 @@ class ActorCriticNetworks:
     """Separate models that share no parameters; `models` has "actor" and perhaps "critic"."""
 
     models: Mapping[str, Model]
+    distribution: Distribution
+    """What actions are drawn from."""
+    action_space: Spec
     greedy: bool
     """Whether the policy that is evaluated, or loaded, takes the most probable action."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
@@ -49,28 +52,28 @@ class ActorCriticNetworks:
         """Return the actor's empty memory, leaves [*lead, ...]."""
         return self.models["actor"].memory(*lead)
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who acts with these parameters as in evaluation."""
-        return Actor(params["actor"], epsilon, self.greedy)
-
-    def sampler(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who draws actions by the policy with these parameters."""
-        return Actor(params["actor"], epsilon, greedy=False)
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Actor:
+        """Return who acts with these parameters; `greedy` None: as in evaluation."""
+        return Actor(params["actor"], epsilon, self.greedy if greedy is None else greedy)
 
     def act(
         self, who: Actor, memory: PyTree, inputs: Inputs, key: Array
     ) -> tuple[Array, PyTree, Array]:
-        """Choose actions, int32 [...]; `key` is consumed.
+        """Choose actions, int32 [...], or float32 [..., N]; `key` is consumed.
 
         Returns:
-          The actions; the actor's memory after this slot; log π(.|h), float [..., A].
+          The actions; the actor's memory after this slot; what the policy says of actions:
+          log π(.|h), float [..., A], or of continuous ones μ and log σ, float [..., 2, N].
         """
         with self.precision():
-            logits, memory = self.models["actor"].step(who.params, memory, inputs)
+            outputs, memory = self.models["actor"].step(who.params, memory, inputs)
         key_draw, key_explore = jax.random.split(key)
-        action = logits.argmax(-1) if who.greedy else jax.random.categorical(key_draw, logits)
-        action = at_random(key_explore, action, who.epsilon, logits.shape[-1])
-        return action, memory, jax.nn.log_softmax(logits)
+        chosen = self.distribution
+        action = chosen.mode(outputs) if who.greedy else chosen.sample(key_draw, outputs)
+        action = at_random(key_explore, action, who.epsilon, self.action_space)
+        return action, memory, chosen.read(outputs)
 
     def unroll(
         self, params: Params, inputs: Inputs, memory: Mapping[str, PyTree] | None = None
@@ -83,26 +86,33 @@ class ActorCriticNetworks:
           memory: of each before the rows, leaves [B, ...]; None where rows begin with an episode.
 
         Returns:
-          The outputs, log π(.|h), float [T, B, A], or V, float [T, B]; the memories after the rows.
+          The outputs, what the policy says of actions, float [T, B, A] or [T, B, 2, N], or V, float
+          [T, B]; the memories after the rows.
         """
         models = {name: self._model(name) for name in params}
         with self.precision():
             encoded, after = model.advance(models, params, inputs, memory)
             outputs = model.evaluate(models, params, inputs, encoded)
-        return {name: _read(name, x) for name, x in outputs.items()}, after
+        return {name: self._read(name, x) for name, x in outputs.items()}, after
 
     def value(self, name: str, params: Params, memory: PyTree, inputs: Inputs) -> Array:
         """Evaluate one critic, "critic" or "target", in one slot, leaves [B, ...]; float [B]."""
         with self.precision():
-            return _read(name, self._model(name).step(params[name], memory, inputs)[0])
+            return self._read(name, self._model(name).step(params[name], memory, inputs)[0])
 
     def look(self, params: Params, inputs: Inputs) -> dict[str, Array]:
-        """Evaluate along rows: "pi(a|h)", [T, B, A], and "V(h)", "V(h,s)" or "V(s)", [T, B]."""
+        """Evaluate along rows: "pi(a|h)", [T, B, A], and "V(h)", "V(h,s)" or "V(s)", [T, B].
+
+        Of continuous actions "mu(h)" and "sigma(h)", as `policies.Gaussian.look` has them.
+        """
         outputs, _ = self.unroll({name: params[name] for name in self.models}, inputs)
-        seen = {"pi(a|h)": jnp.exp(outputs["actor"])}
+        seen = self.distribution.look(outputs["actor"])
         if "critic" in outputs:
             seen[f"V({self.models['critic'].arguments})"] = outputs["critic"]
         return seen
+
+    def _read(self, name: str, outputs: Array) -> Array:
+        return self.distribution.read(outputs) if name == "actor" else outputs[..., 0]
 
     def _model(self, name: str) -> Model:
         return self.models["critic" if name == "target" else name]
@@ -121,11 +131,12 @@ def make_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
 
 def make_policy_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
     """Choose the actor alone, which is all that is deployed."""
-    head = Head(config.network.head_sizes, spaces.num_actions, config.network.output_scale)
-    actor = make_model("history", head, spaces, config.network)
-    greedy = config.train.eval_actions == "greedy"
-    return ActorCriticNetworks({"actor": actor}, greedy, config.network.matmul_precision)
-
-
-def _read(name: str, outputs: Array) -> Array:
-    return jax.nn.log_softmax(outputs) if name == "actor" else outputs[..., 0]
+    distribution = distribution_of(spaces.action)
+    actor = make_model("history", distribution.head(config.network), spaces, config.network)
+    return ActorCriticNetworks(
+        models={"actor": actor},
+        distribution=distribution,
+        action_space=spaces.action,
+        greedy=config.train.eval_actions == "greedy",
+        matmul_precision=config.network.matmul_precision,
+    )

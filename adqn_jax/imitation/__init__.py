@@ -3,7 +3,12 @@
 from adqn_jax.imitation.agent import ImitationAgent, ImitationState, make_agent
 from adqn_jax.imitation.algorithms import ALGORITHMS, Algorithm
 from adqn_jax.imitation.config import Config, Hyperparameters, LossConfig, TrainConfig
-from adqn_jax.imitation.networks import ImitationNetworks, Mixture, make_policy_networks
+from adqn_jax.imitation.networks import (
+    ImitationNetworks,
+    Mixture,
+    make_networks,
+    make_policy_networks,
+)
 
 __all__ = [
     "ALGORITHMS",
@@ -17,5 +22,6 @@ __all__ = [
     "Mixture",
     "TrainConfig",
     "make_agent",
+    "make_networks",
     "make_policy_networks",
 ]

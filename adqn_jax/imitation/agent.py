@@ -86,12 +86,12 @@ class ImitationAgent:
 
     def novice(self, state: ImitationState) -> Mixture:
         """Return who acts at random."""
-        return dataclasses.replace(self.networks.actor(state.params), epsilon=1.0)
+        return self.networks.actor(state.params, 1.0)
 
     def behaviour(self, state: ImitationState, hyper: Hyperparameters, timesteps: Array) -> Mixture:
         """Return expert and student, of which either acts in every slot; or the expert alone."""
         if self.algorithm.student == "none":
-            return dataclasses.replace(self.networks.actor(state.params), greedy=False)
+            return self.networks.actor(state.params, greedy=False)
         return self._mixture(state, self._beta(hyper, timesteps))
 
     def _mixture(self, state: ImitationState, beta: Array | float) -> Mixture:
@@ -112,10 +112,9 @@ class ImitationAgent:
 
     def others(self, state: ImitationState) -> dict[str, Mixture]:
         """Return the same acting greedily and drawing actions, and the student's expert."""
-        who = self.policy(state)
         others = {
-            "greedy": dataclasses.replace(who, greedy=True),
-            "sampled": dataclasses.replace(who, greedy=False),
+            "greedy": self.networks.actor(state.params, greedy=True),
+            "sampled": self.networks.actor(state.params, greedy=False),
         }
         if self.algorithm.student != "none":
             others["expert"] = dataclasses.replace(self._mixture(state, 1.0), student=None)
@@ -219,6 +218,10 @@ class ImitationAgent:
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
         """Return the probability that the expert acts."""
         return {} if self.algorithm.student == "none" else {"beta": self._beta(hyper, timesteps)}
+
+    def params(self, state: ImitationState) -> Params:
+        """Return those of all networks that learn: a given expert has a file of its own."""
+        return state.params
 
     def learned(self, state: ImitationState) -> PyTree:
         """Return the networks."""

@@ -9,7 +9,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import struct
-from gymnax.environments.spaces import Box
+from gymnax.environments.spaces import Box, Discrete
 
 from adqn_jax.explore import at_random
 from adqn_jax.imitation.algorithms import Algorithm, get_algorithm
@@ -78,12 +78,15 @@ class ImitationNetworks:
         """Return the empty memory of who is deployed, leaves [*lead, ...]."""
         return self.models["encoder" if self.encodes else self.deployed].memory(*lead)
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Mixture:
-        """Return who acts with these parameters as in evaluation: student, or expert."""
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Mixture:
+        """Return who acts with these parameters, student or expert; `greedy` None: as evaluated."""
         expert = params.get("expert") if self.deployed == "expert" else None
         if self.encodes:
             expert = {name: params[name] for name in ("encoder", "expert")}
-        return Mixture(expert, params.get("student"), 0.0, epsilon, self.greedy)
+        greedy = self.greedy if greedy is None else greedy
+        return Mixture(expert, params.get("student"), 0.0, epsilon, greedy)
 
     def act(
         self, who: Mixture, memory: PyTree, inputs: Inputs, key: Array
@@ -115,7 +118,8 @@ class ImitationNetworks:
         if len(actions) > 1:
             by_expert = jax.random.bernoulli(key_who, jnp.float32(who.beta), action.shape)
             action = jnp.where(by_expert, actions[0], actions[1])
-        return at_random(key_explore, action, who.epsilon, scores.shape[-1]), memory, scores
+        action = at_random(key_explore, action, who.epsilon, Discrete(scores.shape[-1]))
+        return action, memory, scores
 
     def expert(self, params: Params, inputs: Inputs) -> Array:
         """Return log π_θ(.|s), float [..., A], of slots with leaves [...]."""
@@ -178,7 +182,11 @@ _SIGNS = {"v": "V({})", "q": "Q({},a)"}
 def make_networks(
     config: Config, spaces: Spaces, teacher: Teacher | None = None
 ) -> ImitationNetworks:
-    """Choose the models of an algorithm."""
+    """Choose the models of an algorithm: all that learn, and the expert that is given.
+
+    Raises:
+      ValueError: when a state is to be encoded that is no array, or actions are continuous.
+    """
     algorithm = get_algorithm(config.algorithm)
     outputs: dict[str, tuple[Sees, int]] = {}
     for name, sees in _seeing(algorithm).items():
@@ -206,7 +214,7 @@ def make_policy_networks(config: Config, spaces: Spaces) -> ImitationNetworks:
     """Choose who is deployed alone.
 
     Raises:
-      ValueError: when a state is to be encoded that is no array.
+      ValueError: when a state is to be encoded that is no array, or actions are continuous.
     """
     algorithm = get_algorithm(config.algorithm)
     name, sees = list(_seeing(algorithm).items())[-1]

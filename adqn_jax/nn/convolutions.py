@@ -13,6 +13,8 @@ from adqn_jax.types import Array
 #: large enough for an accelerator.
 _PART = 64
 
+_Layers = list[tuple[Array, Array]]  # kernel [9 I, O] and bias [O] of each
+
 
 class Convolutions3x3(nn.Module):
     """Layers of 3x3 convolutions with a border of zeros, a ReLU after each.
@@ -25,10 +27,13 @@ class Convolutions3x3(nn.Module):
 
     sizes: tuple[int, ...]
     kernel_init: Any
+    strides: tuple[int, ...] = ()
+    """By how many cells each layer moves; by default one."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Map [..., R, C, I] to [..., R, C, sizes[-1]]."""
+        """Map [..., R, C, I] to [..., R', C', sizes[-1]]; a stride s makes ceil(R / s) of R."""
+        strides = self.strides or (1,) * len(self.sizes)
         layers, channels = [], x.shape[-1]
         for i, size in enumerate(self.sizes):
             kernel = self.param(
@@ -38,37 +43,38 @@ class Convolutions3x3(nn.Module):
             layers.append((kernel.reshape(9 * channels, size), bias))
             channels = size
         grids = x.reshape(-1, *x.shape[-3:])
-        return _in_parts(layers, grids).reshape(*x.shape[:-1], channels)
+        result = _in_parts(layers, strides, grids)
+        return result.reshape(*x.shape[:-3], *result.shape[1:])
 
 
-def _in_parts(layers: list[tuple[Array, Array]], grids: Array) -> Array:
-    """Convolve part by part, [N, R, C, I] -> [N, R, C, O]."""
+def _in_parts(layers: _Layers, strides: tuple[int, ...], grids: Array) -> Array:
+    """Convolve part by part, [N, R, C, I] -> [N, R', C', O]."""
     number = grids.shape[0]
     if number <= _PART:
-        return _convolve(layers, grids)
+        return _convolve(layers, strides, grids)
     parts = -(-number // _PART)
     padded = jnp.pad(grids, [(0, parts * _PART - number), (0, 0), (0, 0), (0, 0)])
 
     @jax.checkpoint
     def part(grids: Array) -> Array:
-        return _convolve(layers, grids)
+        return _convolve(layers, strides, grids)
 
     results = jax.lax.map(part, padded.reshape(parts, _PART, *grids.shape[1:]))
     return results.reshape(parts * _PART, *results.shape[2:])[:number]
 
 
-def _convolve(layers: list[tuple[Array, Array]], x: Array) -> Array:
-    for kernel, bias in layers:
-        x = nn.relu(linear(_windows(x), kernel, bias))
+def _convolve(layers: _Layers, strides: tuple[int, ...], x: Array) -> Array:
+    for (kernel, bias), stride in zip(layers, strides, strict=True):
+        x = nn.relu(linear(_windows(x, stride), kernel, bias))
     return x
 
 
-def _windows(x: Array) -> Array:
-    """Lay the 3x3 cells around each cell side by side, [N, R, C, I] -> [N, R, C, 9 I]."""
+def _windows(x: Array, stride: int) -> Array:
+    """Lay the 3x3 cells around every so many-th cell side by side, -> [N, R', C', 9 I]."""
     rows, columns = x.shape[-3:-1]
     padded = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
     shifted = [
-        padded[:, down : down + rows, right : right + columns]
+        padded[:, down : down + rows : stride, right : right + columns : stride]
         for down in range(3)
         for right in range(3)
     ]

@@ -1,7 +1,6 @@
 """Feature encoders, chosen from the spaces that an environment declares."""
 
 import math
-from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -9,31 +8,10 @@ import numpy as np
 from gymnax.environments import spaces
 
 from adqn_jax.config import NetworkConfig
-from adqn_jax.nn.convolutions import Convolutions3x3
-from adqn_jax.nn.linear import Linear
+from adqn_jax.nn.grids import BoxGridEncoder, DictGridEncoder, ImageEncoder
+from adqn_jax.nn.linear import Embedding, Linear, linear, xavier_relu
+from adqn_jax.spaces import UNBOUNDED, executed, is_image, is_index_grid, units
 from adqn_jax.types import Array, Spec
-
-#: Xavier normal with the gain of a ReLU, the authors' initialisation of linear layers.
-xavier_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "normal")
-
-
-#: A bound beyond this is no scale to divide by.
-_UNBOUNDED = 1e6
-
-
-class Embedding(nn.Module):
-    """A table of learned vectors, N(0, scale^2) at first."""
-
-    num_embeddings: int
-    features: int
-    scale: float = 1.0
-
-    @nn.compact
-    def __call__(self, index: Array) -> Array:
-        """Look up vectors, [...] int -> [..., features]."""
-        shape = (self.num_embeddings, self.features)
-        table = self.param("table", nn.initializers.normal(self.scale), shape, jnp.float32)
-        return jnp.take(table, index, axis=0)
 
 
 class FlatEncoder(nn.Module):
@@ -62,78 +40,76 @@ class Identity(nn.Module):
         return _flatten(x, self.space, self.scales)
 
 
-class GridEncoder(nn.Module):
-    """A grid of indices through an embedding and convolutions.
+class ActionEncoder(nn.Module):
+    """A continuous action through a linear layer without bias.
 
-    The indices of a cell, in 4 dimensions each, are its channels; further grids of the same size
-    are further channels; flat vectors join after the convolutions.
+    It is what the environment was given, clipped to the bounds, and in units of them: -1 is low, 1
+    is high. Weights are N(0, scale^2 / N) at first, so that an action at its bounds is embedded as
+    far from 0 as a discrete one is.
     """
 
-    num_indices: int
+    space: spaces.Box
     features: int
-    conv_channels: Sequence[int]
+    scale: float
 
     @nn.compact
-    def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
-        """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
-        x = Embedding(self.num_indices, 4, name="index")(grid)
-        x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
-        further = [channel[..., None].astype(x.dtype) for channel in channels]
-        x = jnp.concatenate([x, *further], axis=-1)
-        x = Convolutions3x3(tuple(self.conv_channels), xavier_relu, name="convolutions")(x)
-        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
-        x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
-        return nn.relu(Linear(self.features, xavier_relu)(x))
+    def __call__(self, action: Array) -> Array:
+        """Map [..., N] to [..., features]."""
+        centre, half = units(self.space)
+        (entries,) = self.space.shape
+        init = nn.initializers.normal(self.scale / math.sqrt(entries))
+        kernel = self.param("kernel", init, (entries, self.features), jnp.float32)
+        within = (executed(action, self.space) - centre) / half
+        return linear(within, kernel, jnp.zeros(self.features, jnp.float32))
 
 
-class DictGridEncoder(nn.Module):
-    """Entries of a Dict space into a `GridEncoder`: one grid, its channels, and vectors."""
+class DictEncoder(nn.Module):
+    """Entries of a Dict space, each through its own encoder, then a linear layer and a ReLU."""
 
     space: spaces.Dict
-    features: int
-    conv_channels: Sequence[int]
+    config: NetworkConfig
+    keeps_flat: bool
+    """Whether flat entries join as they are."""
 
     @nn.compact
     def __call__(self, x: dict[str, Array]) -> Array:
         """Encode [..., *shape] entries to [..., features]."""
-        by_rank: dict[int, list[str]] = {1: [], 2: [], 3: []}
-        for name, space in sorted(self.space.spaces.items()):
-            by_rank[len(space.shape)].append(name)
-        (grid,) = by_rank[3]
-        num_indices = _num_indices(self.space.spaces[grid])
-        encoder = GridEncoder(num_indices, self.features, self.conv_channels)
-        return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
+        features = [
+            _encoder(space, self.config, self.keeps_flat)(x[name])
+            for name, space in sorted(self.space.spaces.items())
+        ]
+        joined = jnp.concatenate(features, axis=-1)
+        return nn.relu(Linear(self.config.embedding_size, xavier_relu)(joined))
 
 
-class BoxGridEncoder(nn.Module):
-    """A single grid of indices into a `GridEncoder`."""
+def action_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
+    """Choose the encoder of the action before, `config.embedding_size` features wide.
 
-    space: spaces.Box
-    features: int
-    conv_channels: Sequence[int]
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Encode [..., R, C, K] to [..., features]."""
-        encoder = GridEncoder(_num_indices(self.space), self.features, self.conv_channels)
-        return encoder(x, [], [])
+    Args:
+      space: Discrete, embedded; or a flat Box, through a linear layer.
+      config: width, and `action_scale`.
+    """
+    kind = ActionEncoder if isinstance(space, spaces.Box) else Embedding
+    of = space if isinstance(space, spaces.Box) else space.n
+    return kind(of, config.embedding_size, config.action_scale)
 
 
 def observation_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
     """Choose the encoder of observations, `config.embedding_size` features wide.
 
     Args:
-      space: Discrete, embedded; a Box of integers of rank 3, which is a grid of indices, or a Dict
-        with one such grid, Boxes of its size and flat Boxes, convolved; any other Box, flattened
-        into a linear layer with a ReLU.
+      space: Discrete, embedded; a Box of rank 3, convolved: `spaces.is_image` and
+        `spaces.is_index_grid` say which is a picture and which a grid of indices; any other Box,
+        flattened into a linear layer with a ReLU; a Dict of one grid of indices, Boxes of its size
+        and flat Boxes, convolved together; any other Dict of these, entry by entry.
       config: widths, channels, and whether to divide a flattened Box's entries by the bounds it
         declares.
 
     Raises:
       ValueError: when the space is none of these.
     """
-    width, scales = config.embedding_size, config.scale_boxes
-    return _encoder(space, config, lambda box: FlatEncoder(box, width, scales))
+    _check(space)
+    return _encoder(space, config, keeps_flat=False)
 
 
 def state_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
@@ -141,37 +117,51 @@ def state_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
 
     Arguments and errors are those of `observation_encoder`.
     """
-    return _encoder(space, config, lambda box: Identity(box, config.scale_boxes))
+    _check(space)
+    return _encoder(space, config, keeps_flat=True)
 
 
-def _encoder(
-    space: Spec, config: NetworkConfig, flat: Callable[[spaces.Box], nn.Module]
-) -> nn.Module:
+def _encoder(space: Spec, config: NetworkConfig, keeps_flat: bool) -> nn.Module:
     features, channels = config.embedding_size, config.conv_channels
     if isinstance(space, spaces.Discrete):
         return Embedding(space.n, features)
-    if _is_index_grid(space):
+    if isinstance(space, spaces.Dict):
+        if _is_one_grid(space):
+            return DictGridEncoder(space, features, channels)
+        return DictEncoder(space, config, keeps_flat)
+    if is_index_grid(space):
         return BoxGridEncoder(space, features, channels)
-    if isinstance(space, spaces.Box):
-        return flat(space)
-    if isinstance(space, spaces.Dict) and sum(map(_is_index_grid, space.spaces.values())) == 1:
-        return DictGridEncoder(space, features, channels)
-    raise ValueError(
-        f"no encoder for the space {space!r}; there are those of Discrete, Box, and Dict with one "
-        f"grid of indices"
+    if is_image(space):
+        return ImageEncoder(space, features, channels)
+    if keeps_flat:
+        return Identity(space, config.scale_boxes)
+    return FlatEncoder(space, features, config.scale_boxes)
+
+
+def _check(space: Spec) -> None:
+    if not _is_known(space):
+        raise ValueError(
+            f"no encoder for the space {space!r}; there are those of Discrete, Box, and Dicts of "
+            f"these"
+        )
+
+
+def _is_known(space: Spec) -> bool:
+    if isinstance(space, spaces.Dict):
+        return bool(space.spaces) and all(map(_is_known, space.spaces.values()))
+    return isinstance(space, spaces.Discrete | spaces.Box)
+
+
+def _is_one_grid(space: spaces.Dict) -> bool:
+    """Whether there is one grid of indices, and all else are its channels, or flat."""
+    entries = list(space.spaces.values())
+    grids = [entry for entry in entries if is_index_grid(entry)]
+    return len(grids) == 1 and all(
+        isinstance(entry, spaces.Box)
+        and (len(entry.shape) == 1 or tuple(entry.shape) == tuple(grids[0].shape[:2]))
+        for entry in entries
+        if entry is not grids[0]
     )
-
-
-def _is_index_grid(space: Spec) -> bool:
-    return (
-        isinstance(space, spaces.Box)
-        and len(space.shape) == 3
-        and jnp.issubdtype(space.dtype, jnp.integer)
-    )
-
-
-def _num_indices(space: spaces.Box) -> int:
-    return int(np.max(np.asarray(space.high))) + 1
 
 
 def _flatten(x: Array, space: spaces.Box, scales: bool) -> Array:
@@ -186,4 +176,4 @@ def _bounds(space: spaces.Box) -> np.ndarray:
         np.broadcast_to(np.asarray(b), space.shape).ravel() for b in (space.low, space.high)
     )
     largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float32)
-    return np.where((largest > 0) & (largest < _UNBOUNDED), largest, np.float32(1.0))
+    return np.where((largest > 0) & (largest < UNBOUNDED), largest, np.float32(1.0))

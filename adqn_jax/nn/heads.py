@@ -7,8 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from adqn_jax.nn.encoders import xavier_relu
-from adqn_jax.nn.linear import Linear
+from adqn_jax.nn.linear import Linear, xavier_relu
 from adqn_jax.types import Array
 
 
@@ -99,6 +98,22 @@ class ImplicitQuantileHead(nn.Module):
         cosines = jnp.cos(jnp.pi * jnp.arange(_COSINES) * fractions[..., None])
         embedded = nn.relu(Linear(features.shape[-1], xavier_relu)(cosines))
         return jnp.moveaxis(self.head(features[..., None, :] * embedded), -1, -2)
+
+
+class GaussianHead(nn.Module):
+    """A mean that depends on the features, and a log standard deviation that depends on nothing."""
+
+    head: nn.Module  # [..., F] to [..., N]
+    log_std: float
+    """The initial one, of every entry."""
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """Map [..., F] to mean and log standard deviation, [..., 2, N]."""
+        mean = self.head(features)
+        init = nn.initializers.constant(self.log_std)
+        log_std = self.param("log_std", init, mean.shape[-1:], jnp.float32)
+        return jnp.stack([mean, jnp.broadcast_to(log_std, mean.shape)], axis=-2)
 
 
 _COSINES = 64

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
-from adqn_jax.nn.encoders import Embedding, observation_encoder
+from adqn_jax.nn.encoders import action_encoder, observation_encoder
 from adqn_jax.nn.gru import Gates, gru_scan, gru_step
 from adqn_jax.nn.linear import linear
 from adqn_jax.nn.lstm import LSTMState, lstm_scan, lstm_step
@@ -17,7 +17,7 @@ from adqn_jax.types import Array, Inputs, PyTree, Spec
 class _History(nn.Module):
     """Whose memory is one array, and says all that there is to say."""
 
-    num_actions: int
+    action_space: Spec
     observation_space: Spec
     config: NetworkConfig
 
@@ -44,7 +44,7 @@ class _Recurrent(_History):
         """Declare the parameters."""
         config, size = self.config, self.config.history_size
         self.observation = observation_encoder(self.observation_space, config)
-        self.action = Embedding(self.num_actions, config.embedding_size, config.action_scale)
+        self.action = action_encoder(self.action_space, config)
         uniform, wide = _uniform(1.0 / size**0.5), self.gates * size
         recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
         self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, wide))

@@ -1,4 +1,4 @@
-"""Linear layers as the products that XLA's CPU compiler is fast at."""
+"""Linear layers as the products that XLA's CPU compiler is fast at, and tables of vectors."""
 
 from typing import Any
 
@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from adqn_jax.types import Array
+
+#: Xavier normal with the gain of a ReLU, the authors' initialisation of linear layers.
+xavier_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "normal")
 
 
 @jax.custom_vjp
@@ -51,3 +54,18 @@ class Linear(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return linear(x, kernel, bias)
+
+
+class Embedding(nn.Module):
+    """A table of learned vectors, N(0, scale^2) at first."""
+
+    num_embeddings: int
+    features: int
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, index: Array) -> Array:
+        """Look up vectors, [...] int -> [..., features]."""
+        shape = (self.num_embeddings, self.features)
+        table = self.param("table", nn.initializers.normal(self.scale), shape, jnp.float32)
+        return jnp.take(table, index, axis=0)

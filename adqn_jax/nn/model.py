@@ -88,7 +88,7 @@ class Model:
 
 def make_model(sees: Sees, head: nn.Module, spaces: Spaces, config: NetworkConfig) -> Model:
     """Choose a model's encoders from the spaces that an environment declares."""
-    history = HISTORIES[config.history](spaces.num_actions, spaces.observation, config)
+    history = HISTORIES[config.history](spaces.action, spaces.observation, config)
     return Model(
         history=None if sees == "state" else history,
         state=None if sees == "history" else state_encoder(spaces.state, config),

@@ -1,11 +1,14 @@
 """What a slot stores of a stream, and how rows to train on are derived from slots."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from gymnax.environments.spaces import Box
 
+from adqn_jax import spaces
 from adqn_jax.types import (
     FINAL,
     TERMINATED,
@@ -15,6 +18,7 @@ from adqn_jax.types import (
     Inputs,
     PyTree,
     Rows,
+    Spec,
     Stream,
     Transition,
 )
@@ -37,13 +41,18 @@ class SlotCodec:
         """Most transitions in an episode."""
         return int(self.env_params.max_steps_in_episode)
 
+    @functools.cached_property
+    def action_space(self) -> Spec:
+        """What actions are: Discrete, or a flat Box."""
+        return spaces.action_space(self.env, self.env_params)
+
     def encode(self, streams: Stream, action: Array, reward: Array, end: Array) -> Transition:
         """Record what the streams saw, did and got; leaves [E, ...]."""
         stores = not self.env.observes_deterministically
         return Transition(
             env_state=streams.env_state,
             observation=streams.observation if stores else None,
-            action=action.astype(_unsigned(self.env.num_actions - 1)),
+            action=action.astype(self._of_actions),
             reward=reward.astype(jnp.float32),
             time=streams.episode.length.astype(_unsigned(self.longest_episode)),
             end=end.astype(jnp.uint8),
@@ -52,7 +61,9 @@ class SlotCodec:
     def decode(self, slots: Transition) -> Rows:
         """Derive rows from slots, leaves [T, B, ...]."""
         observation, state = jax.vmap(jax.vmap(self._look))(slots)
-        action = slots.action.astype(jnp.int32)
+        action = slots.action
+        if not isinstance(self.action_space, Box):
+            action = action.astype(jnp.int32)
         return Rows(
             inputs=Inputs(observation, state, jnp.roll(action, 1, axis=0), slots.time == 0),
             action=action,
@@ -61,6 +72,11 @@ class SlotCodec:
             truncated=slots.end == TRUNCATED,
             valid=slots.end != FINAL,
         )
+
+    @property
+    def _of_actions(self) -> Any:
+        space = self.action_space
+        return jnp.float32 if isinstance(space, Box) else _unsigned(space.n - 1)
 
     def _look(self, slot: Transition) -> tuple[PyTree, PyTree]:
         """Return observation and privileged state of one slot."""

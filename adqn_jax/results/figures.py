@@ -40,7 +40,8 @@ _MORE_COLOURS = ("#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#3b3b98", "#b33771
 _BOUNDS = {"memoryless": "#8c6d31", "fully observing": "#17becf"}
 _STYLES = ("-", "-.", ":")  # of further runs of one algorithm; dashes are for bounds
 _METRICS = {
-    "eval_return": "greedy return, undiscounted",
+    "eval_return": "return of evaluations, undiscounted",
+    "eval_discounted_return": "return of evaluations, discounted",
     "behaviour_return": "return of the last 100 episodes",
 }
 Kind = Literal["curves", "bars", "improvement"]
@@ -177,8 +178,6 @@ def _axis(runs: list[Result], kind: Kind) -> str:
 
 
 def _colour(run: Result) -> str:
-    if run.kind != "agent":
-        return _BOUNDS[run.kind]
     further = [name for name in families.algorithms() if name not in _COLOURS]
     more = dict(zip(further, itertools.cycle(_MORE_COLOURS), strict=False))
     return (_COLOURS | more)[run.algo]

@@ -14,7 +14,7 @@ _STREAMS = 64
 def why_failed(trainer: Trainer) -> str:
     """Play at random, and look whether the environment leaves the spaces that it declares."""
     env, env_params = trainer.env, trainer.env_params
-    actor = RandomActions(env.num_actions)
+    actor = RandomActions(trainer.interaction.codec.action_space)
 
     @jax.jit
     def play(key: Array) -> Inputs:

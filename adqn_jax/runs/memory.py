@@ -24,7 +24,7 @@ class Memory:
     """Bytes of a run, over all devices, and how many there are."""
 
     seeds: int  # that are run, those that only fill places included
-    parameters: int  # numbers, of one seed's policy and of what is saved with it
+    parameters: int  # numbers, of all networks of a seed, target networks apart
     parts: dict[str, int]  # of the agent's state
     total: int  # with the program's own needs, once it is compiled
     available: float  # infinite where that cannot be known
@@ -38,7 +38,7 @@ class Memory:
     def at_least(cls, runner: SeedRunner) -> "Memory":
         """Measure the states alone, which takes neither memory nor a compiled program."""
         agent, state, seeds = runner.trainer.agent, runner.seed_shapes, runner.places
-        parts, params = agent.parts(state.agent), agent.deployed(state.agent)
+        parts, params = agent.parts(state.agent), agent.params(state.agent)
         return cls(
             seeds=seeds,
             parameters=sum(math.prod(x.shape) for x in jax.tree.leaves(params)),

@@ -148,6 +148,10 @@ class ValueAgent:
             annealed["priority_beta"] = _beta(hyper, timesteps)
         return annealed
 
+    def params(self, state: ValueState) -> Params:
+        """Return those of Q and of U."""
+        return state.params
+
     def learned(self, state: ValueState) -> PyTree:
         """Return networks and targets."""
         return state.params, state.target_params

@@ -10,8 +10,6 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from adqn_jax.returns import lambda_returns as lambda_returns  # part of what this module offers
-from adqn_jax.returns import n_step_returns as n_step_returns
 from adqn_jax.types import Array
 
 

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import struct
+from gymnax.environments.spaces import Discrete
 
 from adqn_jax.explore import at_random
 from adqn_jax.nn import model
@@ -68,8 +69,16 @@ class ValueNetworks:
         """Return empty histories, [*lead, H]."""
         return self.models["q"].memory(*lead)
 
-    def actor(self, params: Params, epsilon: Array | float = 0.0) -> Actor:
-        """Return who acts with these parameters."""
+    def actor(
+        self, params: Params, epsilon: Array | float = 0.0, greedy: bool | None = None
+    ) -> Actor:
+        """Return who takes the action of the largest value, but one at random with epsilon.
+
+        Raises:
+          ValueError: when it is told not to be greedy.
+        """
+        if greedy is False:
+            raise ValueError("values are no probabilities to draw actions from: they act greedily")
         return Actor(params["q"], epsilon)
 
     def act(
@@ -142,7 +151,7 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     """Choose the models of an algorithm.
 
     Raises:
-      ValueError: when a categorical distribution has no range.
+      ValueError: when a categorical distribution has no range, or actions are continuous.
     """
     privileged = get_algorithm(config.algorithm).privileged
     sees: dict[str, Sees] = {"q": "history"}
@@ -173,4 +182,4 @@ def epsilon_greedy(key: Array, q: Array, epsilon: Array | float) -> Array:
 
     A random action is uniform over all; `key` is consumed.
     """
-    return at_random(key, jnp.argmax(q, axis=-1), epsilon, q.shape[-1])
+    return at_random(key, jnp.argmax(q, axis=-1), epsilon, Discrete(q.shape[-1]))

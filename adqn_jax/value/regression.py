@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from adqn_jax.returns import lambda_returns, n_step_returns
 from adqn_jax.types import Array, Rows
 from adqn_jax.value import losses
 from adqn_jax.value.algorithms import Algorithm
@@ -106,9 +107,9 @@ class Regression:
             trace = trace & (rows.action == jnp.argmax(q_selector, axis=-1))[1:]
         trace = trace.astype(q_selector.dtype)
 
-        multi_step: Any = functools.partial(losses.n_step_returns, n=self.config.n_step)
+        multi_step: Any = functools.partial(n_step_returns, n=self.config.n_step)
         if self.config.returns == "lambda":
-            multi_step = losses.lambda_returns
+            multi_step = lambda_returns
             trace = self.hyper.return_lambda * trace
         if self.distribution.shape:
             trace = self._lengths(trace, key)

@@ -20,11 +20,11 @@ _RIDGE = 1.0  # weight of the probe's squared norm, in units of one step's squar
 
 @dataclasses.dataclass(frozen=True)
 class Episodes:
-    """Greedy episodes of one seed, NumPy arrays; what is not `valid` is beyond an episode's end."""
+    """Episodes of one seed, NumPy arrays; what is not `valid` is beyond an episode's end."""
 
     states: Any  # [N, T, ...] privileged
     observations: Any  # [N, T, ...]
-    action: np.ndarray  # [N, T] int32
+    action: np.ndarray  # [N, T] int32; or float32 [N, T, n] of a Box
     reward: np.ndarray  # [N, T]
     valid: np.ndarray  # [N, T] bool
     values: dict[str, np.ndarray]  # [N, T, A] or [N, T] each, by name, such as "Q(h,a)"
@@ -38,8 +38,13 @@ class Episodes:
         return np.take_along_axis(values, self.action[..., None], -1)[..., 0]
 
 
-def player(who: Player, num_episodes: int) -> Callable[[Params, Array], Episodes]:
-    """Build `play(params, key)`, which plays greedy episodes, N = `num_episodes`, compiled once."""
+def player(
+    who: Player, num_episodes: int, greedy: bool | None = None
+) -> Callable[[Params, Array], Episodes]:
+    """Build `play(params, key)`, which plays episodes, N = `num_episodes`, compiled once.
+
+    Actions are those of `Policy.act`, with its `greedy`.
+    """
     policy = who.policy
     assert policy is not None, "somebody must act"
     networks = policy.networks
@@ -48,9 +53,12 @@ def player(who: Player, num_episodes: int) -> Callable[[Params, Array], Episodes
 
     @jax.jit
     def play_all(params: Params, key: Array) -> Any:
-        played = episode.play(key, interaction, networks, networks.actor(params), num_episodes)
+        actor = networks.actor(params, greedy=greedy)
+        played = episode.play(key, interaction, networks, actor, num_episodes)
         rows, leaves = played.rows, jax.tree.leaves(played.memory)
-        memory = jnp.concatenate([x.reshape(*x.shape[:2], -1) for x in leaves], axis=-1)
+        flat = [x.reshape(*x.shape[:2], -1) for x in leaves]
+        # An expert that sees the state remembers nothing.
+        memory = jnp.concatenate(flat or [jnp.zeros((*rows.reward.shape, 0))], axis=-1)
         looked = networks.look(params, rows.inputs)
         return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (rows, played.first, looked, memory))
 

@@ -101,7 +101,7 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
     config = type(preset)(parsed.algo, **{name: getattr(parsed, name) for name, *_ in parts})
     args = Args(**own, config=config)
     _check(args)
-    _check_read(config, preset)
+    _check_read(config, argv)
     return args
 
 
@@ -124,11 +124,12 @@ def _check(args: Args) -> None:
         raise ValueError("--overwrite and --resume exclude each other: give one of them")
 
 
-def _check_read(config: BaseConfig, preset: BaseConfig) -> None:
+def _check_read(config: BaseConfig, words: Sequence[str]) -> None:
     """Refuse what was said and cannot matter: the algorithm does not read it, whatever else is."""
-    said, default = config.flat, preset.flat
+    given = {word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--")}
+    said = {name.removeprefix("no-").replace("-", "_") for name in given}
     for name, reader in families.unread(config).items():
-        if reader.needs and said[name] != default[name]:
+        if reader.needs and name in said:
             raise ValueError(
                 f"nothing reads {name.replace('_', '-')} with {config.algorithm}: it needs {reader}"
             )
@@ -200,12 +201,15 @@ def world(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any, Teacher | None
     if args.expert is None:
         return env, env_params, None
     policy = load_policy(args.expert)
-    given, needed = policy.state_space, env.privileged_state_space(env_params)
-    if not spaces.same(given, needed) or policy.num_actions != env.num_actions:
-        raise ValueError(
-            f"the policy {args.expert} does not fit {args.env}: it sees the state {given} and has "
-            f"{policy.num_actions} actions, needed are {needed} and {env.num_actions}"
-        )
+    for what, given, needed in (
+        ("states", policy.state_space, env.privileged_state_space(env_params)),
+        ("actions", policy.action_space, spaces.action_space(env, env_params)),
+    ):
+        if not spaces.same(given, needed):
+            raise ValueError(
+                f"the policy {args.expert} does not fit {args.env}: its {what} are those of "
+                f"{given}, needed is {needed}"
+            )
     return env, env_params, policy.teacher()
 
 

@@ -1,4 +1,4 @@
-"""What the paper shows in its Figure 1: environments, algorithms, and statements about them."""
+"""What papers show: environments, algorithms, and statements about them."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ from typing import Literal
 ENVS = ("heavenhell-3", "heavenhell-4", "carflag", "cleaner", "memory-four-rooms-7x7")
 ALGORITHMS = ("dqn", "adqn", "adqn-vr", "adqn-state", "adqn-state-vr")
 
-Relation = Literal["solves", "does not solve", "ends above"]
+#: What each claim is about, by its letter.
+CLAIMS = "abcdefg"
+
+Relation = Literal["solves", "does not solve", "ends above", "does not end below"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Statement:
     env: str
     algo: str
     relation: Relation
-    other: str = ""  # algorithm, of `ends above`
+    other: str = ""  # algorithm, of what compares two
 
     def __str__(self) -> str:
         """Return the sentence."""
@@ -27,7 +30,7 @@ class Statement:
 
 
 def statements() -> Iterator[Statement]:
-    """List what is claimed."""
+    """List what is claimed, of Figure 1 (a to e) and of critics (f, g)."""
     asymmetric, others = ("adqn", "adqn-vr"), ("dqn", "adqn-state", "adqn-state-vr")
     for claim, env in (("a", "heavenhell-3"), ("b", "heavenhell-4")):
         yield from (Statement(claim, env, algo, "solves") for algo in asymmetric)
@@ -39,3 +42,9 @@ def statements() -> Iterator[Statement]:
     for algo, other in (("adqn-vr", "adqn"), ("adqn", "dqn"), ("adqn-state", "dqn")):
         yield Statement("e", rooms, algo, "ends above", other)
     yield from (Statement("e", rooms, algo, "does not solve") for algo in (*asymmetric, *others))
+    # Baisero and Amato (2022): V(h,s) is best or equal; V(s) is not, where things are to find out.
+    for claim, base in (("f", "a2c"), ("g", "ppo")):
+        for env in ENVS[:-1]:
+            yield Statement(claim, env, f"{base}-asym", "does not end below", base)
+        for env in ENVS[:3]:
+            yield Statement(claim, env, f"{base}-asym", "ends above", f"{base}-state")

@@ -3,11 +3,20 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any
-
-from gymnax.environments.spaces import Discrete
+from typing import Any, Literal
 
 from adqn_jax import Policy, envs, load_policy, spaces
+from adqn_jax.families import family_of
+from adqn_jax.runs.critics import trained_params, with_critic
+from adqn_jax.types import Params
+
+#: How a policy with probabilities acts: the most probable action, or one drawn.
+Actions = Literal["greedy", "sampled"]
+
+
+def is_greedy(actions: Actions | None) -> bool | None:
+    """Say it as `Policy.act` takes it; None: as in the run's evaluations."""
+    return None if actions is None else actions == "greedy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +27,11 @@ class Player:
     env: Any
     env_params: Any
     policy: Policy | None  # None acts at random
+    trained: Params | None = None  # all networks of all seeds, where policies lack some
+
+    def complete(self, policy: Policy) -> Policy:
+        """Add to a policy of the same run the critic that it was trained with, if one is left."""
+        return policy if self.trained is None else with_critic(policy, self.trained)
 
 
 def find(env_name: str | None, path: pathlib.Path | None) -> Player:
@@ -50,11 +64,15 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
     for given, needed in (
         (policy.observation_space, env.observation_space(env_params)),
         (policy.state_space, env.privileged_state_space(env_params)),
-        (Discrete(policy.num_actions), Discrete(env.num_actions)),
+        (policy.action_space, spaces.action_space(env, env_params)),
     ):
         if not spaces.same(given, needed):
             raise ValueError(
                 f"the policy {path}, trained on {trained_on}, does not fit the spaces of {name}: "
                 f"it has {given}, needed is {needed}"
             )
-    return Player(name, env, env_params, policy)
+    trained = None
+    if name == trained_on and not family_of(policy.config.algorithm).is_all_saved:
+        trained = trained_params(path.absolute().parent.parent, env, env_params)
+    player = Player(name, env, env_params, policy, trained)
+    return dataclasses.replace(player, policy=player.complete(policy))

@@ -72,20 +72,19 @@ _FAST_ACTOR_CRITIC = actor_critic.Config(
         adam_eps=1e-8,
         discount=0.97,
         return_lambda=0.95,
-        entropy_start=0.05,
+        entropy_start=0.02,
         entropy_end=0.005,
         entropy_timesteps=250_000,
     ),
     network=_FAST.network,
-    loss=actor_critic.LossConfig(
-        over_time="mean", discount_policy=False, normalise_advantages=True
-    ),
+    # Normalised advantages are noise as long as nothing has been found, and end exploration early.
+    loss=actor_critic.LossConfig(over_time="mean", discount_policy=False),
     train=actor_critic.TrainConfig(
-        total_timesteps=500_000,
+        total_timesteps=600_000,
         num_envs=64,
-        steps_per_iteration=32,
+        steps_per_iteration=64,
         histories="continued",
-        minibatches=2,
+        minibatches=4,
         target="none",
         max_grad_norm=0.5,
         log_every=20_000,
@@ -108,8 +107,10 @@ _OF_IMITATION = {
     "dagger": {"beta_decay": 0.0},
     "expert": {"entropy_weight": 1.0},
 }
+#: One gradient step for what was gathered: the less that is, the more steps there are.
+_ONE_STEP = {"num_envs": 16, "learning_rate": 3e-3, "total_timesteps": 1_000_000}
 #: REINFORCE needs episodes from beginning to end.
-_WHOLE = {"histories": "whole", "steps_per_iteration": 0, "num_envs": 16}
+_WHOLE = {**_ONE_STEP, "histories": "whole", "steps_per_iteration": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,10 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
         "fast": Preset(
             _FAST_ACTOR_CRITIC,
             ("fast-actor-critic",),
-            dict.fromkeys(("reinforce", "reinforce-baseline"), _WHOLE),
+            {
+                **dict.fromkeys(("a2c", "a2c-asym", "a2c-state"), _ONE_STEP),
+                **dict.fromkeys(("reinforce", "reinforce-baseline"), _WHOLE),
+            },
         ),
         "paper": Preset(_PAPER_ACTOR_CRITIC, ("paper-actor-critic",)),
     },
@@ -161,12 +165,21 @@ def preset(name: str, env: str, algo: str) -> Any:
     config = config.replace(**chosen.of_algorithms.get(algo, {}))
     for section in chosen.sections:
         # What holds whatever the preset is about this very environment, and not its relatives.
-        for_env = TUNED[section].get(env if section == "any" else env.split(":")[0], {})
+        names = [env] if section == "any" else _relatives(env)
+        for_env: dict[str, Any] = next(
+            (TUNED[section][name] for name in names if name in TUNED[section]), {}
+        )
         for changes in (for_env, for_env.get(algo, {})):
             for part in changes.keys() & config.parts.keys():
                 of_part = changes[part].items()
                 config = config.replace(**{k: _tuple(v) for k, v in of_part})
     return config
+
+
+def _relatives(env: str) -> list[str]:
+    """List an environment's name, and what is left of it without what follows each colon."""
+    parts = env.split(":")
+    return [":".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def _tuple(value: Any) -> Any:

@@ -17,7 +17,7 @@ from adqn_jax.envs.pictures.shapes import AGENT, HINT, INK
 from adqn_jax.episode import Recording, record
 
 _COLOURS = (AGENT, "#2a9d8f", "#8c6d31")  # of values, in the order in which they are named
-_CAPTION = 0.45  # inches, for what is written above and below a drawing
+_CAPTION = 0.55  # inches, for what is written above and below a drawing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Scene:
             strict=True,
         ):  # fmt: skip
             panel.set_xlabel(draw(panel, what), fontsize=8.5)
+        if told := self._of_state(t):
+            state.set_xlabel("\n".join(filter(None, (state.get_xlabel(), told))), fontsize=8.5)
         for panel in values:
             self._values(panel, t)
 
@@ -55,9 +57,22 @@ class Scene:
         """Say what happens in step `t`."""
         recording = self.recording
         if t < recording.length:
-            return f"step {t}: {self.picture.actions[recording.actions[t]]}"
+            return f"step {t}: {self._named(recording.actions[t])}"
         end = "time is up" if recording.truncated else "the end"
         return f"step {t}: {end}, return {recording.rewards.sum():.4g}"
+
+    def _of_state(self, t: int) -> str:
+        """Say what is one number for all actions, such as a critic's V(h,s)."""
+        if t == self.recording.length:
+            return ""
+        single = {n: v[t] for n, v in self.recording.values.items() if v.ndim == 1}
+        return ", ".join(f"{name} = {value:.2f}" for name, value in single.items())
+
+    def _named(self, action: np.ndarray) -> str:
+        """Say an action's name, or the numbers of a continuous one."""
+        if np.ndim(action) == 0:
+            return self.picture.actions[action]
+        return ", ".join(f"{x:.2f}" for x in action)
 
     def _values(self, axes: Axes, t: int) -> None:
         """Draw values as bars; the action taken is marked."""
@@ -127,15 +142,16 @@ def film(scene: Scene, dpi: int = 80) -> list[Image.Image]:
 
 
 def make_scene(
-    env: Any, env_params: Any, policy: Policy | None, seed: int, epsilon: float
-) -> Scene:
+    env: Any, env_params: Any, policy: Policy | None, seed: int, epsilon: float,
+    greedy: bool | None = None,
+) -> Scene:  # fmt: skip
     """Play an episode and choose how to draw it.
 
     Raises:
       ValueError: when there is no picture of the environment.
     """
     picture = picture_of(env, env_params)
-    recording = record(jax.random.key(seed), env, env_params, policy, epsilon)
+    recording = record(jax.random.key(seed), env, env_params, policy, epsilon, greedy)
     who = policy.config.algorithm if policy else "random actions"
     return Scene(f"{env.name}, {who}", picture, recording)
 

@@ -11,9 +11,10 @@ from gymnax.environments import spaces
 from gymnax.environments.environment import EnvParams
 
 import probes
-from adqn_jax import contract, envs, make_trainer
+from adqn_jax import contract, envs, make_policy, make_trainer, value
 from adqn_jax.runs.failures import why_failed
-from settings import small
+from adqn_jax.spaces import Spaces
+from settings import imitating, on_policy, small
 
 
 class Unlimited(probes.Constant):
@@ -24,11 +25,32 @@ class Unlimited(probes.Constant):
         return EnvParams(max_steps_in_episode=None)
 
 
-class Pushed(probes.Constant):
-    """Takes forces."""
+class Whole(probes.Constant):
+    """Takes whole numbers."""
 
     def action_space(self, params: Any = None) -> Any:
-        return spaces.Box(-1.0, 1.0, (1,), jnp.float32)
+        return spaces.Box(0, 3, (2,), jnp.int32)
+
+
+class Table(probes.Constant):
+    """Takes a table of forces."""
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Box(-1.0, 1.0, (2, 3))
+
+
+class Stuck(probes.Constant):
+    """Takes a force that cannot be another."""
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Box(np.zeros(2), np.array([1.0, 0.0]), (2,))
+
+
+class Double(probes.Constant):
+    """Takes two things at once."""
+
+    def action_space(self, params: Any = None) -> Any:
+        return spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])
 
 
 class Miscounted(probes.Constant):
@@ -108,7 +130,10 @@ class Broken(probes.Constant):
 
 BROKEN = {
     Unlimited: "has no time limit: its parameters need max_steps_in_episode",
-    Pushed: r"has the action space Box\(1,\): values are learnt of Discrete ones only",
+    Whole: r"action space Box\(2,\) of int32: a Box of actions must be flat, of floats",
+    Table: r"action space Box\(2, 3\) of float32: a Box of actions must be flat",
+    Stuck: r"from low \[0.0, 0.0\] to high \[1.0, 0.0\]: each entry's high must be above its low",
+    Double: r"action space Tuple\(\): there must be a Discrete one, or a flat Box of floats",
     Miscounted: "num_actions must be 2, as action_space says, got 3",
     Wide: r"reset_env gives int32\[2\], and observation_space declares int32\[\]",
     Vague: r"reset_env gives float32\[\], and observation_space declares int32\[\]",
@@ -147,14 +172,33 @@ def test_no_environment_at_all() -> None:
 
 @pytest.mark.parametrize("name", ["gymnax:Pendulum-v1", "gymnax:MountainCarContinuous-v0"])
 def test_continuous_actions_are_refused(name: str) -> None:
-    """By name, too; a DQN of one action is never trained."""
-    with pytest.raises(ValueError, match="values are learnt of Discrete ones only"):
+    """By what needs a value for each; the message names what does not."""
+    contract.check(*envs.make(name))
+    told = "dqn learns a value for each action, .* Discrete ones only; .* take reinforce, .* ppo-st"
+    with pytest.raises(ValueError, match=told) as error:
         make_trainer(small("dqn"), *envs.make(name))
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"a2d learns a probability for each action, .* only; "):
+        make_trainer(imitating("a2d"), *envs.make(name))
+    make_trainer(on_policy("ppo"), *envs.make(name))
+    with pytest.raises(ValueError, match="actions that are counted are Discrete"):
+        value.make_networks(small("dqn"), Spaces.of(*envs.make(name)))
+    seen = make_policy(on_policy("ppo", history="none"), *envs.make(name), {}, {"observe": "state"})
+    with pytest.raises(ValueError, match="this policy of ppo has continuous ones"):
+        seen.teacher()
 
 
 @pytest.mark.parametrize(
     "name",
-    ["carflag", "cleaner:5x5", "foraging:5x5:2:2", "gymnax:Catch-bsuite", "gymnax:FourRooms-misc"],
+    [
+        "carflag",
+        "cleaner:5x5",
+        "foraging:5x5:2:2",
+        "gymnax:Catch-bsuite",
+        "gymnax:FourRooms-misc",
+        "gymnax:Reacher-misc",
+        "gymnax:Breakout-MinAtar",
+    ],
 )
 @pytest.mark.parametrize("observe", ["observation", "state"])
 def test_what_can_be_learnt_is_let_through(name: str, observe: Any) -> None:

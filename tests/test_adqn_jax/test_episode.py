@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from gymnax.environments.spaces import Discrete
 
 import probes
 from adqn_jax.episode import RandomActions, play, record
@@ -17,7 +18,7 @@ def test_played_streams_are_whole_episodes() -> None:
     env = probes.TwoSteps()
     params = env.default_params.replace(max_steps_in_episode=5)
     interaction = Interaction(SlotCodec(env, params))
-    played = jax.jit(lambda key: play(key, interaction, RandomActions(2), None, STREAMS))(
+    played = jax.jit(lambda key: play(key, interaction, RandomActions(Discrete(2)), None, STREAMS))(
         jax.random.key(0)
     )
     rows, slots = played.rows, np.arange(5)[:, None]

@@ -24,7 +24,7 @@ from adqn_jax import (
     spaces,
 )  # fmt: skip
 from adqn_jax.types import Inputs
-from settings import small
+from settings import on_policy, small
 
 NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
 NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "foraging", "gymnax:CartPole-v1:0,2")
@@ -94,6 +94,37 @@ def test_a_file_gives_back_the_policy(
     names = [list(jax.eval_shape(p.networks.look, p.params, inputs)) for p in (loaded, policy)]
     assert names[0] == names[1] == ["Q(h,a)", U_NAMES[algorithm]]
     assert [file.name for file in tmp_path.iterdir()] == ["policy.npz"]
+
+
+def test_files_of_continuous_policies(tmp_path: pathlib.Path) -> None:
+    """They hold the bounds of actions, and give back the policy, which keeps to them."""
+    config = on_policy("ppo", eval_actions="sampled")
+    trainer = make_trainer(config, *envs.make("gymnax:Pendulum-v1"))
+    params = trainer.acting_params(jax.jit(trainer.init)(KEY))
+    policy = make_policy(config, trainer.env, trainer.env_params, params, {})
+    save_policy(tmp_path / "policy.npz", policy)
+    loaded = load_policy(tmp_path / "policy.npz")
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, policy.params)
+    assert spaces.same(loaded.action_space, gymnax_spaces.Box([-2.0], [2.0], (1,)))
+    seen, carry = jnp.ones((2000, 3)), loaded.initial_carry(2000)
+    action, carry, said = loaded.act(carry, seen, KEY)
+    assert (action.shape, said.shape) == ((2000, 1), (2000, 2, 1))
+    assert np.abs(action).max() == 2.0, "clipped"
+    np.testing.assert_array_equal(np.clip(carry.action_tm1, -2.0, 2.0), action)
+    assert np.ptp(loaded.act(carry, seen, KEY)[2][:, 0]) > 1e-3, "what it did matters"
+
+
+def test_files_from_before_continuous_actions(tmp_path: pathlib.Path) -> None:
+    """They say how many actions there are."""
+    path = tmp_path / "policy.npz"
+    save_policy(path, untrained())
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    described = json.loads(str(arrays["metadata"]))
+    assert described.pop("action_space") == {"type": "discrete", "n": 4}
+    arrays["metadata"] = np.array(json.dumps(described | {"num_actions": 4}))
+    np.savez(path, **arrays)
+    assert spaces.same(load_policy(path).action_space, gymnax_spaces.Discrete(4))
 
 
 def test_channels_of_convolutions(tmp_path: pathlib.Path) -> None:

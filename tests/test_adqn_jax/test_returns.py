@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adqn_jax import losses
 from adqn_jax.returns import lambda_returns, n_step_returns
 
 VARIANTS: dict[str, Callable] = {"plain": lambda f: f, "jit": jax.jit}
@@ -65,12 +64,6 @@ def test_one_step_returns_agree() -> None:
     by_n = n_step(reward, discount, value, jnp.ones((5, 9)))
     np.testing.assert_allclose(by_lambda, by_n, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(by_lambda, reward + discount * value, rtol=1e-6, atol=1e-6)
-
-
-def test_value_losses_offer_them() -> None:
-    """Where they have always been."""
-    assert losses.lambda_returns is lambda_returns
-    assert losses.n_step_returns is n_step_returns
 
 
 @pytest.mark.parametrize("mixing", [0.0, 0.3, 0.95, 1.0])

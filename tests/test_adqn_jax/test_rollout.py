@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import probes
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction, Step, add_to_window, window_mean
-from adqn_jax.types import FINAL, GOES_ON, TERMINATED, TRUNCATED, Episode, EpisodeWindow, Stream
+from adqn_jax.types import FINAL, GOES_ON, TERMINATED, TRUNCATED, EpisodeWindow, Stream
 
 STREAMS = 3
 
@@ -117,15 +117,9 @@ def test_the_window_holds_the_last_returns(done: list[list[bool]]) -> None:
     window, ended = EpisodeWindow(jnp.zeros(WINDOW), jnp.int32(0)), []
     for t, of_step in enumerate(done):
         returns = np.arange(WIDTH, dtype=np.float32) + 10 * t
-        window = ADD(window, _step(np.array(of_step), returns))
+        window = ADD(window, np.array(of_step), returns)
         ended += returns[np.array(of_step)].tolist()
     assert int(window.count) == len(ended)
     assert sorted(window.returns[: len(ended)].tolist()) == sorted(ended[-WINDOW:])
     mean = float(window_mean(window))
     assert np.isnan(mean) if not ended else mean == pytest.approx(np.mean(ended[-WINDOW:]))
-
-
-def _step(done: np.ndarray, returns: np.ndarray) -> Step:
-    """Make as much of a step as the window looks at."""
-    episode = Episode(returns, returns, np.zeros(WIDTH, np.int32), done)
-    return Step(slot=None, done=done, episode=episode, reached=None)

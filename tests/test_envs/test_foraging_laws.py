@@ -6,13 +6,13 @@ import itertools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 from adqn_jax import envs
-from adqn_jax.envs.foraging import Foraging, ForagingState
+from adqn_jax.envs.foraging import Foraging
+from support import multi_step
 
 Cell = tuple[int, int]
 
@@ -152,34 +152,10 @@ def test_64_bits_change_nothing() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ask the book's task for all its steps: successors [S, A], rewards [S, A], the start [S].
-
-    States are (item's cell, agent's cell), -1 after the end.
-    """
-    env, params = envs.make("foraging")
-    cells = np.array(list(itertools.product(range(8), range(8))))
-    inner = ((cells > 0) & (cells < 7)).all(1)
-    items, agents = (x.ravel() for x in np.meshgrid(np.arange(64), np.arange(64), indexing="ij"))
-    state = ForagingState(
-        agents=jnp.asarray(cells[agents][:, None], jnp.int8),
-        agent_levels=jnp.ones((4096, 1), jnp.int8),
-        items=jnp.asarray(cells[items][:, None], jnp.int8),
-        item_levels=jnp.ones((4096, 1), jnp.int8),
-        time=jnp.zeros(4096, jnp.int32),
-    )
-    step = jax.vmap(lambda s, a: env.step_env(jax.random.key(0), s, a, params)[1:4], (None, 0))
-    after, reward, over = jax.jit(jax.vmap(step, (0, None)))(state, jnp.arange(6))
-    where = np.asarray(after.agents).astype(int)[..., 0, :] @ (8, 1)
-    successor = np.where(over, -1, items[:, None] * 64 + where)
-    start = (inner[items] & (items != agents)) / 64.0
-    start /= start.reshape(64, 64).sum(0)[agents] * 64.0
-    return successor, np.asarray(reward, np.float64), start
-
-
 def test_values_of_the_book_s_task() -> None:
     """The optimum, how long it takes, a nearly greedy and a random policy: the exact values."""
-    successor, reward, start = table()
+    table = multi_step.foraging()
+    successor, reward, start = table.successor, table.reward, table.start
     np.testing.assert_allclose(start.sum(), 1.0)
 
     def evaluate(policy: np.ndarray, discount: float, paid: np.ndarray, steps: int) -> float:

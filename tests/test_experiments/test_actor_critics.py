@@ -1,9 +1,12 @@
 """Every command takes an actor-critic, or refuses it in one sentence."""
 
 import pathlib
+import shutil
 
+import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import benchmark
 import courses
@@ -14,8 +17,13 @@ import render
 import run
 import sweep
 import table
-from adqn_jax import load_policy
+from adqn_jax import envs, load_policy, make_policy, make_trainer, save_policy
+from adqn_jax.envs.pictures import picture_of
+from adqn_jax.episode import Recording
 from runs import call, rows_of
+from settings import on_policy
+from support import players
+from support.scene import Scene, make_scene
 
 WORDS = (
     *("--env", "heavenhell-1", "--seeds", "2", "--total-timesteps", "480", "--log-every", "80"),
@@ -23,6 +31,7 @@ WORDS = (
     *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),
     *("--head-sizes", "8", "--checkpoint-minutes", "1e-9"),
 )
+PPO = (*WORDS, "--algo", "ppo-asym", "--minibatches", "2")
 FOLDER = pathlib.Path("runs", "heavenhell-1", "ppo-asym", "default")
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -30,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 def test_every_command() -> None:
     """Trained, drawn, tabulated, compared, rendered, diagnosed, swept; only the actor is saved."""
-    trained = call(run.main, *WORDS, "--algo", "ppo-asym")
+    trained = call(run.main, *PPO)
     assert trained.code == 0, trained.err
     rows = rows_of(FOLDER)
     assert {"loss_actor", "loss_critic", "kl", "entropy_weight"} <= rows[0].keys()
@@ -42,13 +51,53 @@ def test_every_command() -> None:
         (courses.main, (str(FOLDER),)),
         (render.main, ("--policy", str(path), "--frames", "2")),
         (diagnose.main, (str(FOLDER), "--episodes", "2")),
-        (sweep.main, (*WORDS, "--algo", "ppo-asym", "--grid", "clip-range=0.1,0.3")),
+        (sweep.main, (*PPO, "--grid", "clip-range=0.1,0.3")),
     ):
         ended = call(main, *words)
         assert ended.code == 0, (main.__module__, ended.err)
     refused = call(exactness.main, str(path))
     assert (refused.code, refused.out) == (2, "")
     assert "ppo-asym has no Q(h,a) to compare" in refused.err
+
+
+@pytest.mark.parametrize("sees", ["checkpoint", "policy"])
+def test_the_critic_is_shown_as_long_as_there_is_one(sees: str) -> None:
+    """Its values are those of the run's last checkpoint; without that there is the policy alone."""
+    trained = call(run.main, *PPO)
+    assert trained.code == 0, trained.err
+    if sees == "policy":
+        shutil.rmtree(FOLDER / "checkpoints")
+    player = players.find(None, FOLDER / "policy" / "seed-001.npz")
+    scene = make_scene(player.env, player.env_params, player.policy, 0, 0.0)
+    figure, count = Figure(), len(scene.panels)
+    panels = figure.subplots(1, count)
+    scene.draw(panels, 0)
+    measured = call(diagnose.main, str(FOLDER), "--episodes", "2")
+    assert measured.code == 0, measured.err
+    shown = sees == "checkpoint"
+    assert ("V(h,s) = " in panels[0].get_xlabel()) == shown
+    assert ("mean_v" in measured.out.split()) == shown
+    assert (player.policy.params.keys() == {"actor", "critic"}) == shown
+
+
+def test_continuous_actions() -> None:
+    """A policy is diagnosed; a caption has the numbers that were played."""
+    about = {"env": "gymnax:Pendulum-v1", "env_params": {"max_steps_in_episode": 10}}
+    env, env_params = envs.make("gymnax:Pendulum-v1", params=about["env_params"])
+    trainer = make_trainer(on_policy("ppo", history="none"), env, env_params)
+    params = trainer.acting_params(jax.jit(trainer.init)(jax.random.key(0)))
+    policy = make_policy(trainer.config, env, env_params, params, about | {"seed_index": 0})
+    path = pathlib.Path("run", "policy", "seed-000.npz")
+    path.parent.mkdir(parents=True)
+    save_policy(path, policy)
+    measured = call(diagnose.main, "run", "--episodes", "2")
+    assert measured.code == 0, measured.err
+    assert {"mean_mu", "mean_sigma"} <= set(measured.out.split())
+    actions = np.float32([[-1.234, 0.5]])
+    recording = Recording((), (), actions, np.zeros(1), truncated=True, values={})
+    assert Scene("none", picture_of(*envs.make("carflag")), recording).caption(0) == (
+        "step 0: -1.23, 0.50"
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,23 +125,3 @@ def test_what_nothing_reads_cannot_be_swept() -> None:
     assert (swept.code, measured.code) == (2, 2)
     assert "nothing reads clip-range" in swept.err
     assert "ppo has no replay" in measured.err
-
-
-def test_resume_continues_exactly() -> None:
-    """A run that is resumed for more timesteps ends as one that was never interrupted."""
-    common = (*WORDS, "--algo", "a2c-asym", "--target", "periodic")
-    longer = ("--total-timesteps", "960")
-    ends = [
-        call(run.main, *common, *longer, "--name", "whole"),
-        call(run.main, *common, "--name", "parts"),
-        call(run.main, *common, *longer, "--name", "parts", "--resume"),
-    ]
-    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
-    folders = [FOLDER.parents[1] / "a2c-asym" / name for name in ("whole", "parts")]
-    assert rows_of(folders[0]) == rows_of(folders[1])
-    ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params["actor"] for f in folders)
-    for kernel in (ours, theirs):
-        assert np.isfinite(kernel["history"]["params"]["kernel_h"]).all()
-    np.testing.assert_array_equal(
-        ours["history"]["params"]["kernel_h"], theirs["history"]["params"]["kernel_h"]
-    )

@@ -92,6 +92,10 @@ RUN = [
     ("--env foraging:0x8:1:1", "foraging needs 3 to 50 rows and columns, got 0x8"),
     ("--env foraging:8x8:1:1:walls", "options are sight=N, coop and levels, each once"),
     ("--env gymnax:Nothing", "Nothing"),
+    (
+        "--env gymnax:Pendulum-v1",
+        "such are learnt of Discrete ones only; continuous ones",
+    ),
     ("--env gymnax:CartPole-v1:9", "9"),
     ("--env gymnax:CartPole-v1:x", "x"),
     ("--env-param power", "--env-param takes NAME=NUMBER, each name once, got 'power'"),
@@ -233,6 +237,14 @@ BENCHMARK = [
     ("draw --json nowhere.json", "nowhere.json: No such file"),
     ("draw --json nowhere.json --to a.foo", "--to must end in "),
     ("reference --path nowhere", "nowhere is no checkout of asym-rlpo: it has no main_dqn.py"),
+    (
+        "peers --checkout nowhere",
+        "nowhere is no checkout of purejaxrl: it has no purejaxrl/ppo_rnn",
+    ),
+    ("peers --checkout . --num-envs 6", "4 minibatches must divide num_envs, got 6"),
+    ("peers --checkout . --steps 0", "steps and iterations must be at least 1"),
+    ("peers --checkout . --seeds 0", "numbers of seeds, and rounds, must be at least 1"),
+    ("peers --checkout . --names", "name an environment"),
 ]
 RATES = "--grid learning-rate=1e-3,1e-4"
 SWEEP = [
@@ -256,7 +268,7 @@ SWEEP = [
     ("--grid algo=dqn,sarsa", "unknown algorithm 'sarsa'"),
     ("--grid scale-boxes=maybe", "scale-boxes must be true or false in --grid, got 'maybe'"),
     ("--grid target-period=10,20", "at target-period=10 nothing reads target-period: it needs"),
-    ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions: it needs"),
+    ("--grid regress-actions=all algo=adqn", "nothing reads regress-actions with adqn: it needs"),
     ("--history none --grid history-size=32", "nothing reads history-size: it needs --history gru"),
     ("--grid buffer-timesteps=400000,30000", "buffer_timesteps"),
     ("--grid discount=0.9..0.99", "discount has a range: --random N says how many"),

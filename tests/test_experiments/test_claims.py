@@ -1,14 +1,16 @@
 """The paper's claims on made-up seeds whose verdicts are known by hand."""
 
+import collections
 import pathlib
 
 import numpy as np
 import pytest
 
 import claims
+from adqn_jax import families
 from claims import assess, table
 from runs import call, write_run
-from support.paper import Statement, statements
+from support.paper import CLAIMS, Statement, statements
 
 
 def made_up(folder: pathlib.Path, returns: list[float]) -> pathlib.Path:
@@ -53,6 +55,19 @@ def test_ending_above() -> None:
     assert claims.verdict(one_seed.p, one_seed.p_opposite) == "not shown"
 
 
+def test_not_ending_below() -> None:
+    """The margin is a twentieth of the larger mean: 0.05 here, given to the first."""
+    statement = Statement("f", "carflag", "a2c-asym", "does not end below", "a2c")
+    equal = {"a2c-asym": np.full(5, 1.0), "a2c": np.full(5, 1.0)}
+    tested = assess(statement, equal, {})
+    assert tested.effect == 0.0
+    assert tested.p == pytest.approx(1 / 252)
+    below = assess(statement, equal | {"a2c-asym": np.full(5, 0.9)}, {})
+    assert below.effect == pytest.approx(-0.1)
+    assert below.p_opposite == pytest.approx(1 / 252)
+    assert claims.verdict(below.p, below.p_opposite) == "opposite"
+
+
 def test_correction() -> None:
     """Holm's by hand: smallest p times 3, next times 2, and never less than the one before."""
     assert claims._holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
@@ -60,9 +75,11 @@ def test_correction() -> None:
 
 
 def test_statements() -> None:
-    """All that the paper says: 5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms."""
-    count = {claim: sum(s.claim == claim for s in statements()) for claim in "abcde"}
-    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8}
+    """5 on each Heaven-Hell, 6 on Car-Flag and Cleaner, 8 on the rooms; 7 of critics."""
+    count = collections.Counter(s.claim for s in statements())
+    assert count == {"a": 5, "b": 5, "c": 6, "d": 6, "e": 8, "f": 7, "g": 7}
+    assert "".join(count) == CLAIMS
+    assert {s.algo for s in statements()} <= {*families.algorithms()}
 
 
 def test_table(tmp_path: pathlib.Path) -> None:
@@ -102,7 +119,7 @@ def test_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pathlib.Path("claims.csv").unlink()
     for words, message in {
         "": "name at least one run folder",
-        "carflag/dqn/x": "none of the paper's claims is about these runs",
+        "carflag/dqn/x": "none of the papers' claims is about these runs",
         "carflag/dqn/x again/carflag/dqn/x": "name one run of dqn on carflag, not several",
         "carflag/dqn/x --metric joy": "has no metric 'joy'",
     }.items():

@@ -32,6 +32,9 @@ def test_every_command() -> None:
     expert = call(run.main, *WORDS, *VALUES, "--algo", "expert")
     assert expert.code == 0, expert.err
     assert set(load_policy(EXPERT).params) == {"expert"}
+    measured = call(diagnose.main, str(EXPERT.parents[1]), "--episodes", "2")
+    assert measured.code == 0, measured.err
+    assert {"mean_pi", "mean_v"} <= set(measured.out.split()), "values are the last checkpoint's"
 
     words = (*WORDS, *STUDENT, "--algo", "ail", "--expert", str(EXPERT))
     cut = call(run.main, *words, "--timeout", "1e-9")

@@ -23,10 +23,7 @@ SHORT = (
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
-@pytest.mark.parametrize(
-    ("env", "algo"),
-    [("heavenhell-3", "dqn"), ("heavenhell-3", "adqn-state-vr"), ("carflag", "adqn-vr")],
-)
+@pytest.mark.parametrize(("env", "algo"), [("heavenhell-3", "dqn"), ("carflag", "adqn-vr")])
 def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Path) -> None:
     """A short run writes all of its files."""
     done = script("run.py", "--env", env, "--algo", algo, "--seeds", "3", *SHORT, cwd=tmp_path)
@@ -44,7 +41,7 @@ def test_trains_and_leaves_everything(env: str, algo: str, tmp_path: pathlib.Pat
     policy = load_policy(folder / "policy" / "seed-002.npz")
     assert set(policy.params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
     assert (policy.about["env"], policy.about["seed_index"]) == (env, 2)
-    for words in ("final greedy return", "compiling", "training", "timesteps"):
+    for words in ("final return", "compiling", "training", "timesteps"):
         assert words in done.stdout
     assert "it/s" not in done.stderr, "progress bars are for terminals"
 
@@ -60,11 +57,9 @@ def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     assert params["u"]["head"]["params"]["Linear_0"]["kernel"].shape[0] == 8 + 4
 
 
-@pytest.mark.parametrize(
-    "choices", [[], ["--replay", "prioritised", "--values", "implicit-quantile"]], ids=str
-)
-def test_resume_continues_exactly(choices: list[str], tmp_path: pathlib.Path) -> None:
-    """A run that is resumed for more timesteps ends as one that was never interrupted."""
+def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
+    """What draws most ends, resumed for more timesteps, as if it had never been interrupted."""
+    choices = ("--replay", "prioritised", "--values", "implicit-quantile")
     common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT, *choices]
     longer = ["--total-timesteps", "900"]
     whole = call(run.main, *common, *longer, "--name", "whole")

@@ -9,7 +9,6 @@ import figure1
 import plot
 import render
 import run
-import sweep
 import table
 from adqn_jax import ALGORITHMS, Algorithm, load_policy
 from adqn_jax.families import algorithms
@@ -34,7 +33,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command() -> None:
-    """Trained, drawn, tabulated, rendered, diagnosed, swept; the policy file says what it is."""
+    """Trained, drawn, tabulated, rendered, diagnosed; the policy file says what it is."""
     trained = call(run.main, *WORDS, *SHORT)
     assert trained.code == 0, trained.err
     policy = load_policy(FOLDER / "policy" / "seed-000.npz")
@@ -44,7 +43,6 @@ def test_every_command() -> None:
         (table.main, (str(FOLDER),)),
         (render.main, ("--policy", str(FOLDER / "policy" / "seed-000.npz"), "--frames", "2")),
         (diagnose.main, (str(FOLDER), "--episodes", "2")),
-        (sweep.main, (*WORDS, *SHORT, "--grid", "learning-rate=1e-3,1e-4")),
     ):
         ended = call(main, *words)
         assert ended.code == 0, (main.__module__, ended.err)

@@ -10,32 +10,32 @@ import time
 
 import pytest
 
-from kills import Run
+from kills import OF_ALGORITHMS, Run
 
-WORKERS = 2
-KILLS = 52  # per worker
+KILLS = 52  # per family
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-@pytest.mark.parametrize("worker", range(WORKERS))
-def test_torture(worker: int, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("algo", OF_ALGORITHMS)
+def test_torture(algo: str, tmp_path: pathlib.Path) -> None:
     """Kill, resume, and compare every byte; anew as soon as a run is done."""
-    whole = Run(tmp_path / "whole")
+    whole = Run(tmp_path / "whole", algo)
     whole.cwd.mkdir()
     whole.finish()  # compiles
     expected = whole.results()
     begin = time.monotonic()
-    Run(tmp_path / "timed").cwd.mkdir()
-    Run(tmp_path / "timed").finish()
+    timed = Run(tmp_path / "timed", algo)
+    timed.cwd.mkdir()
+    timed.finish()
     seconds = time.monotonic() - begin
-    print(f"\nworker {worker}: a run takes {seconds:.1f} s")
+    print(f"\n{algo}: a run takes {seconds:.1f} s")
 
     seed = random.SystemRandom().randrange(2**32)
     draw = random.Random(seed)
     kills, runs, codes = 0, 0, {}
     while kills < KILLS:
         runs += 1
-        run = Run(tmp_path / f"run-{runs}")
+        run = Run(tmp_path / f"run-{runs}", algo)
         run.cwd.mkdir()
         done = False
         while not done and kills < KILLS:
@@ -50,5 +50,5 @@ def test_torture(worker: int, tmp_path: pathlib.Path) -> None:
                 kills += 1
         if not done:
             run.finish()
-        assert run.results() == expected, f"worker {worker}, seed {seed}, run {runs}"
-    print(f"worker {worker}: {kills} kills of {runs} runs, exit codes {codes}, seed {seed}")
+        assert run.results() == expected, f"{algo}, seed {seed}, run {runs}"
+    print(f"{algo}: {kills} kills of {runs} runs, exit codes {codes}, seed {seed}")

@@ -4,19 +4,20 @@ from typing import Any
 
 import jax
 
-from adqn_jax import envs
+from adqn_jax import envs, explore, spaces
 from support.benchmarks.timing import best_seconds
 
 
 def steps_per_second(name: str, copies: int, seconds: float) -> float:
     """Step so many copies side by side, with random actions and automatic resets."""
     env, params = envs.make(name)
+    space = spaces.action_space(env, params)
 
     def steps(state: Any, key: jax.Array, num_steps: int) -> Any:
         def body(carry: tuple, key: jax.Array) -> tuple[tuple, None]:
             state, seen = carry
             key_action, key_step = jax.random.split(key)
-            action = jax.random.randint(key_action, (copies,), 0, env.num_actions)
+            action = explore.uniform(key_action, space, copies)
             keys = jax.random.split(key_step, copies)
             observation, state, reward, *_ = jax.vmap(env.step, (0, 0, 0, None))(
                 keys, state, action, params

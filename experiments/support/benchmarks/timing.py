@@ -1,10 +1,12 @@
 """Time compiled functions on a machine that others use too."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -28,3 +30,17 @@ def best_seconds(runs: Runs, seconds: float) -> dict[str, float]:
             best[name] = min(best[name], time.perf_counter() - start)
         rounds += 1
     return best
+
+
+@contextlib.contextmanager
+def no_cache() -> Iterator[None]:
+    """Compile without the compilation cache: compile times are then of a cold start."""
+    config: Any = jax.config  # its annotations do not name this flag
+    before = config.jax_enable_compilation_cache
+    config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # which is in use since the first compilation, flag or not
+    try:
+        yield
+    finally:
+        config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()

@@ -154,10 +154,3 @@ def test_clipped_value_loss(value: float, expected: float) -> None:
     """A value gains nothing by going further than the range; old value 2, target 3."""
     of = (jnp.float32(x) for x in (value, 2.0, 3.0))
     np.testing.assert_allclose(losses.clipped_value_loss(*of, 0.2), expected, rtol=1e-5)
-
-
-def test_entropy() -> None:
-    """Of a uniform policy it is log A; of a certain one 0."""
-    np.testing.assert_allclose(losses.entropy(jnp.full(4, -jnp.log(4.0))), np.log(4.0), rtol=1e-6)
-    certain = jax.nn.log_softmax(jnp.array([0.0, 50.0]))
-    np.testing.assert_allclose(losses.entropy(certain), 0.0, atol=1e-6)

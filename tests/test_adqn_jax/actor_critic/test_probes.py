@@ -25,7 +25,7 @@ def learned(env: Any, algorithm: str, **changes: Any) -> Looked:
     def run(key: jax.Array) -> Looked:
         key_train, key_play = jax.random.split(key)
         state = trainer.iterate(trainer.init(key_train), config.hyper, 300)
-        who = networks.sampler(state.agent.params, 0.5)
+        who = networks.actor(state.agent.params, 0.5, greedy=False)
         rows = episode.play(key_play, trainer.interaction, networks, who, 64).rows
         return rows, networks.look(state.agent.params, rows.inputs)
 
@@ -74,6 +74,26 @@ def test_memory(history: str) -> None:
     close(looked["V(h,s)"][time == 0], 0.25, atol=0.2)
 
 
+@pytest.mark.parametrize(
+    ("env", "algorithm", "changes"),
+    [
+        (probes.Pictured(), "reinforce-baseline", {"histories": "whole", "history": "none"}),
+        (probes.Aim(3), "ppo-asym", {"return_lambda": 0.9}),
+    ],
+    ids=["picture", "memory"],
+)
+def test_continuous_actions(env: probes.Aim, algorithm: str, changes: Any) -> None:
+    """Two numbers are hit; a picture shows which, or what was seen two steps ago."""
+    rows, looked = learned(
+        env, algorithm, conv_channels=(4,), entropy_start=0.0, entropy_end=0.0, **changes
+    )
+    last = slot_times(rows) == env.length - 1
+    goal = 1.0 + 2.0 * np.asarray(rows.inputs.state)[last]
+    close(looked["mu_0(h)"][last], goal, atol=0.3)
+    close(looked["mu_1(h)"][last], 1.0, atol=0.3)
+    assert looked["sigma_0(h)"].max() < 0.6, "it begins at 1.2"
+
+
 @pytest.mark.parametrize(("algorithm", "name"), [("a2c", "V(h)"), ("a2c-asym", "V(h,s)")])
 def test_state_only(algorithm: str, name: str) -> None:
     """V(h,s) reads the hidden bit; V(h), which cannot, is its mean."""
@@ -86,14 +106,15 @@ def test_state_only(algorithm: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time_limit", "exact"),
+    ("algorithm", "time_limit", "histories", "exact"),
     # Rewards of 1 until the limit after 4 steps, discounted by one half; or for ever.
-    [("terminates", [1.875, 1.75, 1.5, 1.0]), ("bootstraps", [2.0] * 4)],
+    [
+        ("a2c", "bootstraps", "continued", [2.0] * 4),
+        ("reinforce-baseline", "terminates", "whole", [1.875, 1.75, 1.5, 1.0]),
+    ],
 )
-@pytest.mark.parametrize("algorithm", ["a2c", "reinforce-baseline"])
-def test_truncation(algorithm: str, time_limit: str, exact: list[float]) -> None:
+def test_truncation(algorithm: str, time_limit: str, histories: str, exact: list[float]) -> None:
     """Past a time limit the value is 0 or bootstrapped, as configured."""
-    histories = "continued" if algorithm == "a2c" else "whole"
     rows, looked = learned(
         probes.Limit(), algorithm, time_limit=time_limit, histories=histories
     )  # fmt: skip

@@ -13,12 +13,16 @@ import probes
 from adqn_jax import Trainer, envs, make_trainer
 from adqn_jax.actor_critic.learner import Batch, Learner, Numbers
 from adqn_jax.actor_critic.segment import Segment, make_segment
+from adqn_jax.rollout import window_mean
 from adqn_jax.types import TERMINATED, Rollout, TrainState
 from settings import on_policy
 
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
 ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=7)
 STEPS = 10
+AIM = probes.Aim(7)
+#: An environment of discrete actions, and one of continuous ones.
+BOTH = {"discrete": (ENV, ENV_PARAMS), "continuous": (AIM, AIM.default_params)}
 
 
 def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState, Rollout]:
@@ -27,11 +31,16 @@ def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState,
     return trainer._collect(state, who, jax.random.fold_in(state.key, steps), steps)
 
 
-@pytest.mark.parametrize(("history", "algo"), [("gru", "ppo-asym"), ("lstm", "ppo")])
-def test_a_row_within_an_episode_is_part_of_the_whole(history: str, algo: str) -> None:
+@pytest.mark.parametrize(
+    ("history", "algo", "actions"),
+    [("gru", "ppo-asym", "discrete"), ("lstm", "ppo", "discrete"), ("gru", "ppo", "continuous")],
+)
+def test_a_row_within_an_episode_is_part_of_the_whole(
+    history: str, algo: str, actions: str
+) -> None:
     """Two rows, with what is remembered between them, have the values of one long row."""
     config = on_policy(algo, history=history, target="periodic")
-    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    trainer = make_trainer(config, *BOTH[actions])
     agent = trainer.agent
     hyper = config.hyper
 
@@ -56,19 +65,20 @@ def test_a_row_within_an_episode_is_part_of_the_whole(history: str, algo: str) -
     assert not whole.start[STEPS].all(), "some of the second rows begin within an episode"
     values = np.concatenate([value for value, _ in batches])
     np.testing.assert_allclose(values, outputs["critic"], atol=2e-6)
-    log_prob = np.take_along_axis(np.asarray(outputs["actor"])[STEPS:], action[..., None], -1)
-    np.testing.assert_allclose(batches[1][1], log_prob[..., 0], atol=2e-6)
+    log_prob = agent.networks.distribution.log_prob(outputs["actor"][STEPS:], action)
+    np.testing.assert_allclose(batches[1][1], log_prob, atol=5e-6)
 
 
-def test_acting_equals_training_pass() -> None:
+@pytest.mark.parametrize("actions", BOTH)
+def test_acting_equals_training_pass(actions: str) -> None:
     """What is said while acting, slot by slot, is what the training pass says of the row."""
-    trainer = make_trainer(on_policy("a2c"), ENV, ENV_PARAMS)
+    trainer = make_trainer(on_policy("a2c"), *BOTH[actions])
     networks = trainer.agent.networks
 
     @jax.jit
     def both(key: jax.Array) -> Any:
         state, _ = gather(trainer, trainer.init(key), 3)  # on into the episodes
-        who = networks.sampler(state.agent.params)
+        who = networks.actor(state.agent.params, greedy=False)
         _, rollout = gather(trainer, state, STEPS)
         segment = make_segment(trainer.agent.codec, rollout, whole=False)
 
@@ -112,18 +122,36 @@ def test_whole_episodes(env: probes.Probe) -> None:
         assert (np.asarray(end) == TERMINATED).sum(0).min() == inside.sum() // env.length
 
 
+@pytest.mark.parametrize("histories", ["whole", "continued"])
+def test_behaviour_return_prefers_no_length(histories: str) -> None:
+    """Half of the episodes pay 1 after a step, half pay 0 after ten: the mean is a half."""
+    env = probes.Uneven()
+    config = on_policy("a2c", histories=histories, steps_per_iteration=10, num_envs=64)
+    trainer = make_trainer(config, env, env.default_params)
+    state = jax.jit(lambda key: trainer.iterate(trainer.init(key), config.hyper, 12))(
+        jax.random.key(0)
+    )
+    window = state.window
+    assert int(window.count) > window.returns.size
+    error = 0.5 / window.returns.size**0.5
+    assert abs(float(window_mean(window)) - 0.5) < 3.0 * error
+
+
 def drawn_batch(algo: str, **changes: Any) -> tuple[Any, Learner, Batch, Any]:
-    """Make what a gradient step trains on."""
+    """Make what a gradient step trains on; its rows begin within episodes."""
     trainer = make_trainer(on_policy(algo, **changes), ENV, ENV_PARAMS)
     learner = trainer.agent.learner
 
     @jax.jit
     def run(key: jax.Array) -> Any:
-        state, rollout = gather(trainer, trainer.init(key), STEPS)
-        own = state.agent
-        segment = make_segment(trainer.agent.codec, rollout, whole=False)
-        hyper = trainer.config.hyper
-        return learner.prepare(hyper, own.params, {}, segment, own.memory)[0], own
+        state, before = gather(trainer, trainer.init(key), STEPS // 2 + 1)
+        state, rollout = gather(trainer, state, STEPS)
+        own, hyper = state.agent, trainer.config.hyper
+        begun, segment = (
+            make_segment(trainer.agent.codec, of, whole=False) for of in (before, rollout)
+        )
+        _, memory = learner.prepare(hyper, own.params, {}, begun, own.memory)
+        return learner.prepare(hyper, own.params, {}, segment, memory)[0], own
 
     batch, own = run(jax.random.key(0))
     return trainer, learner, batch, own
@@ -149,7 +177,8 @@ def test_the_first_step_of_ppo_is_that_of_a2c() -> None:
     for ours, theirs in pairs:
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
     update = jax.jit(functools.partial(ppo.update, hyper, Numbers(1e-3, 0.0)))
-    seen = update(own.params, own.opt_state, batch)[2]
+    assert not np.asarray(batch.inputs.start[0]).all()
+    seen = update(own.params, own.opt_state, batch.take(jnp.array([2, 0])))[2]
     np.testing.assert_allclose([seen["clipped"], seen["kl"]], 0.0, atol=1e-6)
     assert set(seen) == set(ppo.diagnostics)
 

@@ -28,7 +28,7 @@ class Table:
         """Nothing is remembered."""
         return ()
 
-    def actor(self, params: Any, epsilon: Any = 0.0) -> Any:
+    def actor(self, params: Any, epsilon: Any = 0.0, greedy: Any = None) -> Any:
         """Everybody acts alike."""
         return params
 

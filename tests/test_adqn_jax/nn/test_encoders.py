@@ -9,11 +9,14 @@ import pytest
 from gymnax.environments.spaces import Box, Dict, Discrete, Tuple
 
 from adqn_jax import NetworkConfig, spaces
+from adqn_jax.nn.convolutions import Convolutions3x3
 from adqn_jax.nn.encoders import observation_encoder, state_encoder
+from adqn_jax.nn.grids import image_strides
 
 WIDTH, LEAD = 6, (4, 2)
 CONFIG = NetworkConfig(embedding_size=WIDTH, conv_channels=(3,))
 GRID = Box(0, 8, (3, 5, 2), jnp.uint8)
+IMAGE = Box(0.0, 1.0, (3, 5, 2))
 LARGER = Box(0, 8, (3, 5, 2, 1), jnp.uint8)
 WITH_GRID = Dict(
     {"grid": GRID, "agent_grid": Box(0, 1, (3, 5), jnp.uint8), "agent": Box(-1.0, 1.0, (4,))}
@@ -24,12 +27,30 @@ KINDS = {
     "number": (Box(-1.0, 1.0, ()), WIDTH, 1),
     "flat": (Box(-1.0, 1.0, (3,)), WIDTH, 3),
     "matrix": (Box(-1.0, 1.0, (3, 4)), WIDTH, 12),
-    "image": (Box(0.0, 1.0, (3, 5, 2)), WIDTH, 30),  # floats are no indices
+    "image": (IMAGE, WIDTH, WIDTH),  # floats are no indices
+    "large image": (Box(0, 255, (30, 17, 3), jnp.uint8), WIDTH, WIDTH),
+    "bools": (Box(0, 1, (3, 5, 2), bool), WIDTH, WIDTH),
     "integers": (Box(0, 8, (3,), jnp.int32), WIDTH, 3),
     "grid": (GRID, WIDTH, WIDTH),
     "larger": (LARGER, WIDTH, 30),
     "dict": (WITH_GRID, WIDTH, WIDTH),
     "dict of a grid": (Dict({"grid": GRID}), WIDTH, WIDTH),
+    "dict of a number": (Dict({"number": Box(0.0, 1.0, (2,))}), WIDTH, WIDTH),
+    "dict of all": (
+        Dict(
+            {
+                "one": GRID,
+                "other": GRID,
+                "seen": IMAGE,
+                "also": IMAGE,
+                "place": Discrete(3),
+                "speed": Box(-1.0, 1.0, (2,)),
+                "part": Dict({"time": Box(0.0, 9.0, ())}),
+            }
+        ),
+        WIDTH,
+        WIDTH,
+    ),
 }
 
 
@@ -57,9 +78,9 @@ def test_shapes(kind: str) -> None:
     "space",
     [
         Tuple([Discrete(2)]),
-        Dict({"number": Box(0.0, 1.0, (2,))}),  # without a grid
-        Dict({"one": GRID, "other": GRID}),
         Dict({}),
+        Dict({"number": Box(0.0, 1.0, (2,)), "nothing": Dict({})}),
+        Dict({"grid": GRID, "two": Tuple([Discrete(2)])}),
         "no space",
     ],
 )
@@ -86,6 +107,67 @@ def test_every_index_has_a_vector_of_its_own(kind: str) -> None:
     params = module.init(jax.random.key(0), low)
     assert np.abs(module.apply(params, low) - module.apply(params, high)).max() > 1e-3
     assert np.isfinite(module.apply(params, high)).all()
+
+
+def test_what_a_dict_s_encoder_has() -> None:
+    """One grid and what joins it share convolutions; otherwise each entry has its own part."""
+    for kind, parts in (
+        ("dict", {"GridEncoder_0"}),
+        ("dict of all", {
+            "ImageEncoder_0", "BoxGridEncoder_0", "BoxGridEncoder_1", "DictEncoder_0",
+            "Embedding_0", "ImageEncoder_1", "FlatEncoder_0", "Linear_0",
+        }),
+    ):  # fmt: skip
+        space = KINDS[kind][0]
+        module = observation_encoder(space, CONFIG)
+        shapes = jax.eval_shape(module.init, jax.random.key(0), elements(space))
+        assert set(shapes["params"]) == parts
+
+
+@pytest.mark.parametrize("entry", ["one", "also", "place", "speed", "part"])
+def test_every_entry_of_a_dict_matters(entry: str) -> None:
+    """Another number in it makes other features."""
+    space = KINDS["dict of all"][0]
+    module, x = observation_encoder(space, CONFIG), elements(space)
+    params = module.init(jax.random.key(1), x)
+    other = x | {entry: jax.tree.map(lambda leaf: leaf + 1, x[entry])}
+    assert np.abs(module.apply(params, x) - module.apply(params, other)).max() > 1e-4
+
+
+def test_bytes_are_as_bright_as_floats() -> None:
+    """A picture of bytes has the features of the same one in [0, 1]; others are indices."""
+    x = jax.random.randint(jax.random.key(2), (*LEAD, 3, 5, 2), 0, 256).astype(jnp.uint8)
+    of_bytes, of_floats = (
+        encoded(observation_encoder(space, CONFIG), seen)
+        for space, seen in (
+            (Box(0, 255, (3, 5, 2), jnp.uint8), x),
+            (IMAGE, x.astype(jnp.float32) / 255.0),
+        )
+    )
+    np.testing.assert_array_equal(of_bytes, of_floats)
+    assert spaces.is_index_grid(Box(0, 254, (3, 5, 2), jnp.uint8))
+    assert spaces.is_index_grid(Box(0, 255, (3, 5, 2), jnp.int32))
+
+
+@pytest.mark.parametrize("shape", [(7, 10, 2), (6, 84, 1)])
+def test_pictures_are_convolved(shape: tuple[int, ...]) -> None:
+    """As `jax.lax` does it: by two cells where more than 12 are left, by one elsewhere."""
+    channels = (3, 4, 5, 2)
+    strides = {10: (1, 1, 1, 1), 84: (2, 2, 2, 1)}[shape[1]]
+    assert image_strides(shape, len(channels)) == strides
+    layers = Convolutions3x3(channels, jax.nn.initializers.normal(0.5), strides)
+    x = jax.random.normal(jax.random.key(0), (65, *shape))  # more than are convolved at a time
+    params = layers.init(jax.random.key(1), x)
+    expected = x
+    for i, stride in enumerate(strides):
+        expected = jax.nn.relu(
+            jax.lax.conv_general_dilated(
+                expected, params["params"][f"kernel_{i}"], (stride, stride), [(1, 1), (1, 1)],
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+        )  # fmt: skip
+    result = jax.jit(layers.apply)(params, x)
+    np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
 def test_boxes_are_divided_by_their_bounds() -> None:

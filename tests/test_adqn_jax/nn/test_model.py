@@ -20,7 +20,7 @@ from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs
 
 TIME, ROWS, OUTPUTS = 7, 3, 2
-SPACES = Spaces(Discrete(5), Box(-1.0, 1.0, (2,)), num_actions=4)
+SPACES = Spaces(Discrete(5), Box(-1.0, 1.0, (2,)), Discrete(4))
 SEES: tuple[models.Sees, ...] = ("history", "history-state", "state")
 CONFIG = NetworkConfig(embedding_size=3, history_size=4, head_sizes=(5,))
 
@@ -115,7 +115,7 @@ def test_asked_without_a_state(sees: models.Sees) -> None:
 @pytest.mark.parametrize("cut", [1, 4, TIME - 1])
 def test_memory_is_carried_over(cut: int, kind: str) -> None:
     """Two parts with the memory between are the whole; an empty memory is none."""
-    history = HISTORIES[kind](4, SPACES.observation, CONFIG)
+    history = HISTORIES[kind](SPACES.action, SPACES.observation, CONFIG)
     params = jax.jit(history.init)(jax.random.key(2), INPUTS)
     apply = jax.jit(history.apply)
     whole, last = apply(params, INPUTS)

@@ -19,20 +19,47 @@ import pytest
 
 from adqn_jax.runs import lock, manifest, session
 from adqn_jax.runs.checkpoint import Checkpoints
-from runs import CHUNKS, FOLDER, SEEDS, after, compiled, files_of, rows_of, train
+from runs import (
+    CHUNKS,
+    FOLDER,
+    OF_ALGORITHMS,
+    SEEDS,
+    after,
+    compiled,
+    files_of,
+    folder_of,
+    rows_of,
+    train,
+)
 
 pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def finished(tmp_path_factory: pytest.TempPathFactory, algo: str) -> pathlib.Path:
+    """Make a run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        ended = train(algo=algo)
+    assert ended.code == 0, ended.err
+    return folder / folder_of(algo) / "default"
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A run that was never interrupted."""
-    folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        ended = train()
-    assert ended.code == 0, ended.err
-    return folder / FOLDER / "default"
+    return finished(tmp_path_factory, "adqn")
+
+
+@pytest.fixture(scope="module", params=OF_ALGORITHMS)
+def any_whole(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A run of each family that was never interrupted."""
+    if request.param == "adqn":
+        folder: pathlib.Path = request.getfixturevalue("whole")
+        return folder
+    return finished(tmp_path_factory, request.param)
 
 
 def state_of(folder: pathlib.Path) -> list[np.ndarray]:
@@ -40,7 +67,8 @@ def state_of(folder: pathlib.Path) -> list[np.ndarray]:
     checkpoints = Checkpoints(folder / "checkpoints", SEEDS)
     newest = checkpoints.newest()
     assert newest is not None
-    states, history = checkpoints.restore(newest.iterations, compiled().abstract_states)
+    runner = compiled(folder.parent.name)
+    states, history = checkpoints.restore(newest.iterations, runner.abstract_states)
     assert len(history["log"]) * SEEDS == len(rows_of(folder))
     states = jax.tree.map(lambda x: x[:SEEDS], states)
     key = jax.random.key_data(states.key)
@@ -61,19 +89,20 @@ def stop(number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
     return functools.partial(signal.raise_signal, number)
 
 
-def test_stopped_after_every_chunk(whole: pathlib.Path) -> None:
+def test_stopped_after_every_chunk(any_whole: pathlib.Path) -> None:
     """A run that never gets further than one chunk ends as one that was never interrupted."""
+    algo = any_whole.parent.name
     resume: tuple[str, ...] = ()
     for chunk in range(CHUNKS):
         number = (signal.SIGTERM, signal.SIGINT)[chunk % 2]
-        ended = train(*resume, hooks={"iterate": after(1, stop(number))})
+        ended = train(*resume, hooks={"iterate": after(1, stop(number))}, algo=algo)
         if chunk < CHUNKS - 1:
             assert ended.code == 128 + number, ended.err
             assert f"{number.name} received: stopped at timestep" in ended.err
             assert "--resume goes on" in ended.err
         resume = ("--resume",)
     assert ended.code == 0, "a signal in the last chunk finds the run done"
-    assert_same_results(FOLDER / "default", whole)
+    assert_same_results(folder_of(algo) / "default", any_whole)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "handlers are given back"
 
 
@@ -368,7 +397,7 @@ def test_failed_seed(whole: pathlib.Path) -> None:
     others = [row for row in rows if row["seed"] != "1"]
     assert others == [row for row in rows_of(whole) if row["seed"] != "1"]
     final = np.mean([float(row["eval_return"]) for row in others[-2:]])
-    assert f"final greedy return  {final:.3f} +-" in ended.out
+    assert f"final return  {final:.3f} +-" in ended.out
     assert matplotlib.image.imread(folder / "curve.png").std() > 0
 
 

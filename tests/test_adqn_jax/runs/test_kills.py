@@ -1,42 +1,66 @@
-"""Three kills and a half of a run: `make torture` does it a hundred times."""
+"""A run of each family, killed in ways of its own: `make torture` does it a hundred times."""
 
 import pathlib
 import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
 
 from adqn_jax.runs import lock
 from kills import Run, wait_until
 
 
-def test_killed_run_ends_as_one_that_was_not(tmp_path: pathlib.Path) -> None:
-    """Killed while compiling and while training, in several ways, and resumed each time."""
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "killed").mkdir()
-    whole, run = Run(tmp_path / "whole"), Run(tmp_path / "killed")
-    whole.finish()
+def steps(run: Run) -> set[str]:
+    """Name the checkpoints that there are."""
+    return {path.name for path in run.folder.glob("checkpoints/[0-9]*")}
 
-    def steps() -> set[str]:
-        return {path.name for path in run.folder.glob("checkpoints/[0-9]*")}
 
+def until_saved(run: Run) -> subprocess.Popen[str]:
+    """Begin or go on, to the next checkpoint."""
+    before = steps(run)
+    process = run.start()
+    wait_until(process, lambda: bool(steps(run) - before))
+    return process
+
+
+def compiling(run: Run) -> None:
+    """SIGKILL before there is anything."""
     process = run.start(JAX_ENABLE_COMPILATION_CACHE="false")  # so that it takes long enough
     wait_until(process, (run.folder / lock.NAME).exists)
     assert run.kill(process, signal.SIGKILL) == -signal.SIGKILL
-    assert steps() == set(), "killed while compiling"
+    assert steps(run) == set(), "killed while compiling"
 
-    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
-        before = steps()
-        process = run.start()
-        wait_until(process, lambda before=before: bool(steps() - before))
-        assert run.kill(process, number) == code
-        assert (run.folder / lock.NAME).exists() == (number == signal.SIGKILL)
 
-    before = steps()
-    process = run.start()
-    wait_until(process, lambda: bool(steps() - before))
-    process.send_signal(signal.SIGSTOP)  # so that it gets both at once
+def killed(run: Run) -> None:
+    """SIGKILL while training: the lock stays."""
+    assert run.kill(until_saved(run), signal.SIGKILL) == -signal.SIGKILL
+    assert (run.folder / lock.NAME).exists()
+
+
+def interrupted(run: Run) -> None:
+    """Two SIGINTs at once; the second may come too late to be needed."""
+    process = until_saved(run)
+    process.send_signal(signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)
-    code = run.kill(process, signal.SIGINT)
-    assert code in (-signal.SIGINT, 130), "the second SIGINT may come too late to be needed"
+    assert run.kill(process, signal.SIGINT) in (-signal.SIGINT, 130)
 
+
+@pytest.mark.parametrize(
+    ("algo", "ends"),
+    [("adqn", (compiling, interrupted)), ("ppo-asym", (killed,))],
+    ids=["adqn", "ppo-asym"],
+)
+def test_killed_run_ends_as_one_that_was_not(
+    algo: str, ends: tuple[Callable[[Run], None], ...], tmp_path: pathlib.Path
+) -> None:
+    """It is resumed after each end, to the last one."""
+    whole, run = (Run(tmp_path / name, algo) for name in ("whole", "killed"))
+    for each in (whole, run):
+        each.cwd.mkdir()
+    whole.finish()
+    for end in ends:
+        end(run)
     run.finish()
     assert run.results() == whole.results()

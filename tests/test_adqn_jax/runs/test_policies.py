@@ -65,7 +65,7 @@ def test_acts_as_it_was_evaluated(folder: pathlib.Path) -> None:
     """Episode for episode the returns of the last evaluation, whose means were logged."""
     states = final_states(folder)
     metrics = read(folder / "metrics.csv")
-    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).greedy_episodes)
+    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).evaluation_episodes)
     for seed in range(SEEDS):
         policy = load_policy(folder / "policy" / f"seed-{seed:03d}.npz")
         state = jax.tree.map(lambda x, seed=seed: x[seed], states)
@@ -90,7 +90,7 @@ def test_says_what_it_is(folder: pathlib.Path) -> None:
     assert policy.config == CONFIG
     assert policy.observation_space.shape == (54,)
     assert policy.state_space.shape == (5 * 25,)
-    assert policy.num_actions == 16
+    assert policy.action_space.n == 16
     assert policy.about["env"] == ENV
     assert policy.about["seed_index"] == 1
     assert {"jax", "commit", "device"} <= set(policy.about["made_with"])

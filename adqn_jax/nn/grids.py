@@ -1,0 +1,113 @@
+"""Encoders of what has rows and columns: grids of indices, and pictures."""
+
+import math
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from gymnax.environments import spaces
+
+from adqn_jax.nn.convolutions import Convolutions3x3
+from adqn_jax.nn.linear import Embedding, Linear, xavier_relu
+from adqn_jax.spaces import is_bytes
+from adqn_jax.types import Array
+
+#: A picture with more rows or columns than this is halved by the next convolution.
+_SMALL = 12
+
+
+class GridEncoder(nn.Module):
+    """A grid of indices through an embedding and convolutions.
+
+    The indices of a cell, in 4 dimensions each, are its channels; further grids of the same size
+    are further channels; flat vectors join after the convolutions.
+    """
+
+    num_indices: int
+    features: int
+    conv_channels: Sequence[int]
+
+    @nn.compact
+    def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
+        """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
+        x = Embedding(self.num_indices, 4, name="index")(grid)
+        x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
+        further = [channel[..., None].astype(x.dtype) for channel in channels]
+        x = jnp.concatenate([x, *further], axis=-1)
+        x = Convolutions3x3(tuple(self.conv_channels), xavier_relu, name="convolutions")(x)
+        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
+        x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
+        return nn.relu(Linear(self.features, xavier_relu)(x))
+
+
+class DictGridEncoder(nn.Module):
+    """Entries of a Dict space into a `GridEncoder`: one grid, its channels, and vectors."""
+
+    space: spaces.Dict
+    features: int
+    conv_channels: Sequence[int]
+
+    @nn.compact
+    def __call__(self, x: dict[str, Array]) -> Array:
+        """Encode [..., *shape] entries to [..., features]."""
+        by_rank: dict[int, list[str]] = {1: [], 2: [], 3: []}
+        for name, space in sorted(self.space.spaces.items()):
+            by_rank[len(space.shape)].append(name)
+        (grid,) = by_rank[3]
+        encoder = GridEncoder(
+            num_indices(self.space.spaces[grid]), self.features, self.conv_channels
+        )
+        return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
+
+
+class BoxGridEncoder(nn.Module):
+    """A single grid of indices into a `GridEncoder`."""
+
+    space: spaces.Box
+    features: int
+    conv_channels: Sequence[int]
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Encode [..., R, C, K] to [..., features]."""
+        encoder = GridEncoder(num_indices(self.space), self.features, self.conv_channels)
+        return encoder(x, [], [])
+
+
+class ImageEncoder(nn.Module):
+    """A picture through convolutions, a linear layer and a ReLU.
+
+    A convolution moves by two cells, which halves rows and columns, while either is more than 12;
+    then by one. Bytes are divided by 255, other numbers taken as they are.
+    """
+
+    space: spaces.Box
+    features: int
+    conv_channels: Sequence[int]
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Encode [..., R, C, K] to [..., features]."""
+        x = x.astype(jnp.float32)
+        if is_bytes(self.space):
+            x = x / 255.0
+        sizes = tuple(self.conv_channels)
+        strides = image_strides(self.space.shape, len(sizes))
+        x = Convolutions3x3(sizes, xavier_relu, strides, name="convolutions")(x)
+        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
+        return nn.relu(Linear(self.features, xavier_relu)(x))
+
+
+def image_strides(shape: Sequence[int], layers: int) -> tuple[int, ...]:
+    """Return by how many cells each convolution of a picture, [R, C, K], moves."""
+    strides, size = [], max(shape[:2])
+    for _ in range(layers):
+        strides.append(2 if size > _SMALL else 1)
+        size = -(-size // strides[-1])
+    return tuple(strides)
+
+
+def num_indices(space: spaces.Box) -> int:
+    """Return how many indices a grid may hold."""
+    return int(np.max(np.asarray(space.high))) + 1
