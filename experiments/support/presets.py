@@ -109,7 +109,7 @@ _OF_IMITATION = {
 }
 #: Normalised advantages end exploration early: without a bonus most experts of Frozen Lake walk
 #: around ice that holds.
-_OF_FAST_IMITATION = {
+_OF_FAST_IMITATION: dict[str, dict[str, Any]] = {
     **_OF_IMITATION,
     "expert": {"entropy": "surrogate", "entropy_weight": 0.3},
 }
