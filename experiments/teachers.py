@@ -97,10 +97,10 @@ def summary(rows: list[dict[str, Any]], env: str) -> list[dict[str, Any]]:
     table = []
     for algo, exact in expected(env).items():
         row: dict[str, Any] = {"algo": algo, "exact": f"{exact:.2f}"}
-        for column in ("greedy", "sampled", "divergence"):
-            x = np.array([row[column] for row in rows if row["algo"] == algo])
-            told = f"{x.mean():.3g} [{x.min():.3g}, {x.max():.3g}]"
-            row[column] = "-" if np.isnan(x).any() else told
+        for column, as_told in (("greedy", ".2f"), ("sampled", ".2f"), ("divergence", ".2g")):
+            x = [row[column] for row in rows if row["algo"] == algo]
+            mean, least, most = (format(f(x), as_told) for f in (np.mean, np.min, np.max))
+            row[column] = "-" if np.isnan(x).any() else f"{mean} [{least}, {most}]"
         table.append(row)
     return table
 

@@ -103,7 +103,7 @@ def test_command() -> None:
     assert [(row["algo"], row["seed"]) for row in rows] == [(a, "0") for a in teachers.ALGORITHMS]
     told = [line.split(" | ") for line in ended.out.splitlines()[-6:-1]]
     assert [line[1] for line in told] == ["exact", "---", "10.67", "-26.67", "4.00"]
-    assert [line[2] for line in told[2::2]] == ["-26.7 [-26.7, -26.7]"] * 2
+    assert [line[2] for line in told[2::2]] == ["-26.67 [-26.67, -26.67]"] * 2
     assert matplotlib.image.imread("some/where.png").std() > 0
 
     again = call(lambda: teachers.main(quickly), *words)
