@@ -10,7 +10,7 @@ OTHER := $(if $(LOCKED),$(NEWEST),$(PINNED))
 LOCK = locks/python-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 PIP_INSTALL := pip install --quiet --disable-pip-version-check -e '.[dev]'
 
-.PHONY: setup lock run figure1 test smoke torture lint clean
+.PHONY: setup lock run figure1 test test-all smoke torture lint clean
 
 setup: $(READY)
 
@@ -42,6 +42,10 @@ figure1: $(READY)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# With what is wider than needed to find most faults; takes about twice as long.
+test-all: lint
+	$(BIN)/pytest -n 2 --dist loadfile --all
 
 lint: $(READY)
 	$(BIN)/ruff check .

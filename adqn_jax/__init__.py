@@ -5,6 +5,7 @@
 learnt as functions to act with. What sees the privileged state never acts, but for experts.
 """
 
+from adqn_jax import gymnax_import as _  # noqa: F401  before anything else imports gymnax
 from adqn_jax.config import NetworkConfig
 from adqn_jax.parallel import SeedRunner, seed_keys
 from adqn_jax.policy import Policy, load_policy, make_policy, save_policy

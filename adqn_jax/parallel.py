@@ -84,14 +84,17 @@ class SeedRunner:
         begin = time.perf_counter()
         keys = self._over_places(jax.eval_shape(jax.random.key, 0))
         states, hyper = self.abstract_states, self.hyper_of_seeds
-        lowered = [
-            self._iterate.lower(states, hyper),
-            self._init.lower(keys),
-            self._evaluate.lower(states, hyper),
-        ]
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            compiled = pool.map(lambda program: program.compile(), lowered)
-            self._iterate, self._init, self._evaluate = compiled
+            # While one compiles the next is traced; the longest comes first.
+            compiled = [
+                pool.submit(function.lower(*shapes).compile)
+                for function, shapes in (
+                    (self._iterate, (states, hyper)),
+                    (self._init, (keys,)),
+                    (self._evaluate, (states, hyper)),
+                )
+            ]
+        self._iterate, self._init, self._evaluate = (each.result() for each in compiled)
         self.compile_seconds += time.perf_counter() - begin
 
     @property

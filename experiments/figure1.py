@@ -8,8 +8,10 @@ the others go on, and it is named at the end. Writes
 import dataclasses
 import math
 import pathlib
+import shutil
 import subprocess
 import sys
+import time
 from typing import Any
 
 from support import cli
@@ -21,6 +23,7 @@ from adqn_jax import TrainConfig, make_trainer
 from adqn_jax.config import BaseConfig
 from adqn_jax.results import figures, load
 from adqn_jax.results.experiment import CONFIG, Experiment
+from adqn_jax.results.metrics import METRICS
 from adqn_jax.runs.interrupts import Interrupts, StopError
 from support import options, paper
 
@@ -39,7 +42,7 @@ class Args:
     algos: tuple[str, ...] = paper.ALGORITHMS
     """Algorithms, a curve each."""
     preset: str = "fast"
-    """Settings: fast or paper."""
+    """Settings: fast, one-step or paper."""
     seeds: int = 20
     """Seeds of each pair."""
     fraction: float = 1.0
@@ -54,6 +57,11 @@ class Args:
     name: str | None = None
     """Name of the runs' folders, <out>/<env>/<algo>/<name>; by default it follows from preset,
     fraction and seeds."""
+    hours: float = math.inf
+    """Stop after so long, in h, when all is saved; the same command goes on."""
+    collect: pathlib.Path | None = None
+    """Folder for config.json and metrics.csv of finished runs, <collect>/<env>/<algo>/<name>/. What
+    is there already is not trained again."""
     metric: str = "eval_return"
     """What is drawn: eval_return, or behaviour_return, the paper's measure."""
     to: pathlib.Path = pathlib.Path("figure1.png")
@@ -65,31 +73,46 @@ class Pair:
     """One run of the grid."""
 
     words: list[str]  # after run.py
-    folder: pathlib.Path  # where its results are
+    folder: pathlib.Path  # where it is trained
+    collected: pathlib.Path | None  # where its raw data is kept
     experiment: Experiment  # what the words say
     total_timesteps: int
 
-    def is_done(self) -> bool:
-        """Whether the folder holds this very run, and the run its last log point."""
-        return load.is_done(self.folder, self.experiment, self.total_timesteps)
+    def finished(self) -> pathlib.Path | None:
+        """Return the folder that holds this very run to its end, or what was kept of it."""
+        if load.is_done(self.folder, self.experiment, self.total_timesteps):
+            return self.folder
+        kept = self.collected
+        if kept and load.is_done(kept, self.experiment, self.total_timesteps, raw=True):
+            return kept
+        return None
 
-    def train(self) -> bool:
+    def train(self, interrupts: Interrupts) -> bool:
         """Train in a process of its own, whose memory and failures stay there; returns success.
 
         Raises:
           StopError: when interrupted, as soon as that process has saved all.
         """
         resume = ["--resume"] if (self.folder / CONFIG).is_file() else []
-        with Interrupts(math.inf) as interrupts:
+        with interrupts:
             process = subprocess.Popen([sys.executable, str(_RUN), *self.words, *resume])
             while (code := _wait(process)) is None and not interrupts.stop:
                 pass
-            if interrupts.stop:
+            if code is None:
                 process.terminate()
                 process.wait()
-                why = f"{interrupts.reason}; the same command goes on"
-                raise StopError(interrupts.code, why)
+            if interrupts.stop:
+                raise StopError(interrupts.code, f"{interrupts.reason}; the same command goes on")
         return code == 0
+
+    def keep(self) -> None:
+        """Copy what was measured to where it is kept, if anywhere."""
+        if self.collected and not load.is_done(
+            self.collected, self.experiment, self.total_timesteps, raw=True
+        ):
+            self.collected.mkdir(parents=True, exist_ok=True)
+            for name in (METRICS, CONFIG):  # the last one makes it a run
+                shutil.copy(self.folder / name, self.collected)
 
 
 def _wait(process: subprocess.Popen) -> int | None:
@@ -166,24 +189,34 @@ def _pair(args: Args, words: list[str]) -> Pair:
     config = shorten(parsed.config, args.fraction, int(env_params.max_steps_in_episode))
     parsed = dataclasses.replace(parsed, config=config)
     plan = make_trainer(config, env, env_params).plan
-    experiment = options.experiment(parsed, env)
+    folder = options.folder(parsed)
     return Pair(
-        [*options.words(parsed), "--name", str(parsed.name), "--out", str(args.out)],
-        options.folder(parsed), experiment, plan.total_timesteps,
-    )  # fmt: skip
+        words=[*options.words(parsed), "--name", str(parsed.name), "--out", str(args.out)],
+        folder=folder,
+        collected=args.collect and args.collect / folder.relative_to(args.out),
+        experiment=options.experiment(parsed, env),
+        total_timesteps=plan.total_timesteps,
+    )
 
 
 def main() -> None:
     """Train what is not finished, and draw what is."""
     args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
     pairs, failed = grid(args), []
+    interrupts = Interrupts(60 * args.hours, "--hours")
     for number, pair in enumerate(pairs, 1):
-        done = pair.is_done()
+        done, begin = bool(pair.finished()), time.monotonic()
         what = f"{pair.experiment.env}, {pair.experiment.config.algorithm}, {pair.folder.name}"
         print(f"[{number}/{len(pairs)}] {what}{': finished before' * done}", flush=True)
-        if not done and not pair.train():
+        if not done:
+            done = pair.train(interrupts)
+            took = (time.monotonic() - begin) / 60
+            print(f"[{number}/{len(pairs)}] {'took' if done else 'failed after'} {took:.1f} min")
+        if done:
+            pair.keep()
+        else:
             failed.append(what)
-    finished = [load.load(pair.folder, args.metric) for pair in pairs if pair.is_done()]
+    finished = [load.load(folder, args.metric) for pair in pairs if (folder := pair.finished())]
     if finished:
         figures.draw(finished, args.to, metric=args.metric, first=paper.ENVS)
         print(f"wrote {args.to}, {len(finished)} of {len(pairs)} runs")

@@ -4,6 +4,7 @@ import atexit
 import importlib.metadata
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -42,11 +43,28 @@ LONG = (
     *("test_sixth_algorithm.py", "test_parallel.py", "test_learner.py", "test_model.py"),
 )
 
+#: What is left to `make test-all`, as patterns of names: the wider part of families of which some
+#: members always run, and whole commands whose pieces have tests of their own.
+WIDE = (
+    # Exact comparisons: the largest recording with one algorithm of each kind, the others with all.
+    r"test_golden_(training|outputs)\[memory-four-rooms-7x7-(dqn|adqn|adqn-state|a2c|a2c-state)\]",
+    r"test_golden_training\[memory-four-rooms-7x7-(adqn-state-vr|a2c-asym)\]",
+    # Rainbow's flags: every pair, set or not, is among the subsets that remain.
+    r"test_any_part_of_rainbow\[(?!(none|double\+dueling\+n-step|distributional\+double\+dueling"
+    r"|double\+prioritised|distributional\+dueling\+prioritised|distributional\+n-step"
+    r"|dueling\+n-step\+prioritised)\])",
+    r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
+    r"test_ended_run_ends_as_one_that_was_not\[adqn-interrupted\]",
+    r"test_theory\.py::test_everything_holds",
+    r"test_benchmark_measures_(training|parts|precision)",
+)
+
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the recordings come from another folder."""
+    """Let everything run, and the recordings come from another folder."""
+    parser.addoption("--all", action="store_true", help="run what is left to make test-all, too")
     parser.addoption(
         "--golden-dir",
         type=pathlib.Path,
@@ -61,10 +79,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take long; leave out what is wide, unless it is asked for."""
     place = {name: i for i, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+    stale = [pattern for pattern in WIDE if not any(re.search(pattern, i.nodeid) for i in items)]
+    if stale and config.args == config.getini("testpaths"):
+        raise pytest.UsageError(f"conftest.py: WIDE names tests that are not there: {stale}")
+    if config.option.all or any("::" in word for word in config.args):
+        return
+    wide = re.compile("|".join(WIDE))
+    left = [item for item in items if wide.search(item.nodeid)]
+    items[:] = [item for item in items if not wide.search(item.nodeid)]
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")

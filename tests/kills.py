@@ -34,8 +34,8 @@ OF_ALGORITHMS = {
         *("--row-length", "20", "--replay-ratio", "8", "--batch-rows", "1"),
     ),
     "ppo-asym": (
-        *("--total-timesteps", "16000", "--steps-per-iteration", "20"),
-        *("--epochs", "16", "--minibatches", "2"),
+        *("--total-timesteps", "8000", "--steps-per-iteration", "20"),
+        *("--epochs", "8", "--minibatches", "2"),
     ),
     "a2d": (
         *("--total-timesteps", "16000", "--steps-per-iteration", "20", "--history", "gru"),

@@ -29,6 +29,7 @@ OF_ALGORITHMS = {
     "adqn": (
         *("--total-timesteps", "480", "--warmup-timesteps", "240", "--buffer-timesteps", "1200"),
         *("--row-length", "20", "--replay-ratio", "2", "--batch-rows", "2"),
+        *("--replay", "prioritised"),
     ),
     "ppo-asym": (
         *("--total-timesteps", "240", "--minibatches", "2"),

@@ -85,9 +85,12 @@ def load_all(folders: Sequence[pathlib.Path], metric: str = "eval_return") -> li
     return [load(folder, metric) for folder in folders]
 
 
-def is_done(folder: pathlib.Path, run: Experiment, total_timesteps: int) -> bool:
-    """Whether the folder holds this very run, and the run its last log point."""
-    if not all((folder / name).is_file() for name in (CONFIG, METRICS, "curve.png")):
+def is_done(
+    folder: pathlib.Path, run: Experiment, total_timesteps: int, *, raw: bool = False
+) -> bool:
+    """Whether the folder holds this very run to its end, or, if `raw`, what was measured of it."""
+    # The curve is drawn when all else is written.
+    if not all((folder / name).is_file() for name in (CONFIG, METRICS, *["curve.png"][raw:])):
         return False
     if experiment.read(folder).settled() != run.settled():
         return False

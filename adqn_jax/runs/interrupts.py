@@ -54,8 +54,9 @@ class Interrupts:
     Python sees a signal only when a compiled program, or the compiler, has returned.
     """
 
-    def __init__(self, timeout_minutes: float):
-        """Start the clock."""
+    def __init__(self, timeout_minutes: float, option: str = "--timeout"):
+        """Start the clock; `option` is where the user has set it."""
+        self._option = option
         self._deadline = time.monotonic() + timeout_minutes * 60
         self._signal: signal.Signals | None = None
         self._before: dict[int, Any] = {}
@@ -92,4 +93,6 @@ class Interrupts:
     @property
     def reason(self) -> str:
         """Why to stop now."""
-        return "--timeout reached" if self._signal is None else f"{self._signal.name} received"
+        return (
+            f"{self._option} reached" if self._signal is None else f"{self._signal.name} received"
+        )

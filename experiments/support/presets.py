@@ -1,8 +1,9 @@
 """Named settings of each family, as data: `paper`, the authors' protocol, `fast`, and others.
 
-`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. `rainbow`, of
-value-based learning, is `fast` with all that Rainbow combines. What they change for an environment
-or an algorithm is in tuned.toml.
+`fast` is what was found to learn fastest in wall-clock time; docs/fast.md tells how. Two more are
+of value-based learning: `one-step` has the paper's targets at a size for a CPU, `rainbow` is `fast`
+with all that Rainbow combines. What they change for an environment or an algorithm is in
+tuned.toml.
 """
 
 import dataclasses
@@ -56,6 +57,14 @@ _FAST = Config(
         log_every=12_000,
     ),
 )
+
+#: The paper's targets and discount, and nearly as many transitions trained (500,000 x 24, not
+#: 2,000,000 x 8), with the network of `fast` and averaged targets.
+_ONE_STEP_TARGETS = _FAST.replace(
+    return_lambda=0.0, discount=0.99, learning_rate=3e-4, target_tau=0.02, epsilon_end=0.3,
+    num_envs=16, replay_ratio=24.0, warmup_timesteps=3_000, total_timesteps=500_000,
+    log_every=10_000,
+)  # fmt: skip
 
 #: Hessel et al. (2018), but for its noisy networks: epsilon explores, as in all presets.
 _RAINBOW = _FAST.replace(
@@ -135,6 +144,7 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
     Config: {
         "fast": Preset(_FAST, ("any", "fast")),
         "paper": Preset(_PAPER, ("any", "paper")),
+        "one-step": Preset(_ONE_STEP_TARGETS, ("any", "one-step")),
         "rainbow": Preset(_RAINBOW, ("any", "fast")),
     },
     actor_critic.Config: {

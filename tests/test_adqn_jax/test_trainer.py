@@ -265,7 +265,7 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     axes = dataclasses.replace(axes, learning_rate=0)
     keys = jnp.stack([jax.random.key(5)] * 2)
     state, _ = jax.jit(jax.vmap(make_train(CONFIG, ENV, ENV_PARAMS), (0, axes)))(keys, hyper)
-    first = make_trainer(CONFIG, ENV, ENV_PARAMS).init(keys[0]).agent.params
+    first = jax.jit(make_trainer(CONFIG, ENV, ENV_PARAMS).init)(keys[0]).agent.params
     moved = jax.tree.map(
         lambda new, old: jnp.abs(new - old).max(),
         state.agent.params,

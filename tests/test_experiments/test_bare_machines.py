@@ -4,15 +4,15 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 
 import pytest
 
 import run
-from runs import ROOT, WORDS, Ended, call, train
+from runs import ROOT, WORDS, call
 
 SCRIPT = ROOT / "experiments" / "run.py"
 FOLDER = pathlib.Path("runs", "heavenhell-1", "adqn", "default")
+QUICK = (*WORDS, "--history", "none", "--name", "default")  # to compile
 
 #: Takes away what a slim container, a service account or another operating system may lack.
 BARE = f"""
@@ -44,7 +44,7 @@ def test_without_git_home_cores_and_memory() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in lacking}
     environment |= {"PATH": "/nowhere", "XDG_CACHE_HOME": "locked/cache"}
     done = subprocess.run(
-        [sys.executable, "-c", BARE, *WORDS], env=environment, capture_output=True, text=True,
+        [sys.executable, "-c", BARE, *QUICK], env=environment, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def test_without_git_home_cores_and_memory() -> None:
 )
 def test_streams(shell: str) -> None:
     """What cannot be told is no reason to fail: all is trained and saved, with exit code 0."""
-    command = shell.format(run=f"{sys.executable} {SCRIPT} {' '.join(WORDS)}")
+    command = shell.format(run=f"{sys.executable} {SCRIPT} {' '.join(QUICK)}")
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
     )
@@ -69,18 +69,9 @@ def test_streams(shell: str) -> None:
     assert (FOLDER / "curve.png").exists()
 
 
-def test_another_thread() -> None:
-    """Where Python allows no signal handlers, as in a thread of a notebook's."""
-    ended: list[Ended] = []
-    thread = threading.Thread(target=lambda: ended.append(train()))
-    thread.start()
-    thread.join()
-    assert ended[0].code == 0, ended[0].err
-
-
 def test_one_seed_has_no_error() -> None:
     """A mean of one has no standard error, and none is made up."""
-    ended = call(run.main, *WORDS, "--seeds", "1")
+    ended = call(run.main, *QUICK, "--seeds", "1")
     assert ended.code == 0, ended.err
     assert "final return" in ended.out
     assert "+-" not in ended.out

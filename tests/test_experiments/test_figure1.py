@@ -1,5 +1,6 @@
 """The grid of the paper's figure, made to fit."""
 
+import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from adqn_jax.value.plan import plan_of
 from runs import call, script
 from support import paper, presets
 
+ARGS = figure1.Args(envs=("heavenhell-1",), algos=("dqn",), seeds=1, fraction=0.001)
 WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--algos", "dqn"),)
 
 
@@ -78,19 +80,17 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     broken = folder.parents[1] / "adqn" / folder.name
     broken.mkdir(parents=True)
     (broken / "notes.txt").write_text("mine")
-    done = script("figure1.py", *WORDS, "adqn", cwd=tmp_path)
+    done = script("figure1.py", *WORDS, "adqn", "--collect", "kept", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "1 runs failed: heavenhell-1, adqn" in done.stderr
     assert "holds other files" in done.stderr
     assert (broken / "notes.txt").read_text() == "mine"
     assert "1 of 2 runs" in done.stdout
     assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0
-    (pair,) = figure1.grid(
-        figure1.Args(
-            envs=("heavenhell-1",), algos=("dqn",), seeds=1, fraction=0.001, out=tmp_path / "runs"
-        )
-    )
-    assert pair.is_done()
+    (pair,) = figure1.grid(dataclasses.replace(ARGS, out=tmp_path / "runs"))
+    assert pair.finished() == folder
+    kept = tmp_path / "kept" / folder.relative_to(tmp_path / "runs")
+    assert sorted(path.name for path in kept.iterdir()) == ["config.json", "metrics.csv"]
 
     shutil.rmtree(broken.parent)
     before = (folder / "metrics.csv").stat()
@@ -99,6 +99,22 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     assert again.code == 0, again.err
     assert "finished before" in again.out
     assert (folder / "metrics.csv").stat() == before
+
+    # Where the run's folder is gone, what was kept of it will do; but not of another run.
+    shutil.rmtree(tmp_path / "runs")
+    again = call(figure1.main, *WORDS, "--collect", "kept")
+    assert (again.code, "finished before" in again.out) == (0, True), again.err
+    assert "1 of 1 runs" in again.out
+    assert not (tmp_path / "runs").exists()
+    (other,) = figure1.grid(dataclasses.replace(ARGS, seed=1, collect=tmp_path / "kept"))
+    assert other.finished() is None
+
+
+def test_hours_are_kept(own_folder: None) -> None:
+    """A queue without time left stops as a run does whose time is up."""
+    ended = call(figure1.main, *WORDS, "--hours", "0")
+    assert ended.code == 75
+    assert "--hours reached; the same command goes on" in ended.err
 
 
 def test_sigterm_reaches_the_run(tmp_path: pathlib.Path) -> None:

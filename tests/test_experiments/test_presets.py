@@ -1,6 +1,7 @@
 """What tuned.toml changes is known, and reaches the configuration."""
 
 import dataclasses
+import pathlib
 
 import pytest
 from gymnax.environments.spaces import Box
@@ -8,7 +9,9 @@ from gymnax.environments.spaces import Box
 from adqn_jax import envs
 from adqn_jax.families import FAMILIES, Family
 from adqn_jax.replay import SlotCodec
+from adqn_jax.results import experiment
 from policies import teacher
+from runs import ROOT
 from support import paper, presets
 
 OF_FAMILIES = [
@@ -62,3 +65,16 @@ def test_a_preset_of_another_family() -> None:
     """Is refused, and those there are named."""
     with pytest.raises(ValueError, match="preset 'rainbow'; known are fast, paper, for ppo"):
         presets.preset("rainbow", "carflag", "ppo")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted((ROOT / "docs/results").glob("*/*/one-step")),
+    ids=lambda f: "-".join(f.parts[-3:-1]),
+)
+def test_one_step_is_what_was_measured(folder: pathlib.Path) -> None:
+    """The preset's name stands for what is in docs/results under that name, but for the length."""
+    measured = experiment.read(folder)
+    config = presets.preset("one-step", measured.env, measured.config.algorithm)
+    config = config.replace(total_timesteps=measured.config.train.total_timesteps)
+    assert dataclasses.replace(measured, config=config).settled() == measured.settled()

@@ -4,7 +4,6 @@ import json
 import pathlib
 
 import matplotlib.image
-import numpy as np
 import pytest
 
 import run
@@ -57,24 +56,6 @@ def test_any_gymnax_environment(tmp_path: pathlib.Path) -> None:
     assert params["u"]["head"]["params"]["Linear_0"]["kernel"].shape[0] == 8 + 4
 
 
-def test_resume_continues_exactly(tmp_path: pathlib.Path) -> None:
-    """What draws most ends, resumed for more timesteps, as if it had never been interrupted."""
-    choices = ("--replay", "prioritised", "--values", "implicit-quantile")
-    common = ["--env", "heavenhell-1", "--algo", "adqn", "--seeds", "2", *SHORT, *choices]
-    longer = ["--total-timesteps", "900"]
-    whole = call(run.main, *common, *longer, "--name", "whole")
-    half = call(run.main, *common, "--name", "parts")
-    rest = call(run.main, *common, *longer, "--name", "parts", "--resume")
-    assert (whole.code, half.code, rest.code) == (0, 0, 0), rest.err
-    folders = [tmp_path / "runs" / "heavenhell-1" / "adqn" / name for name in ("whole", "parts")]
-    assert rows_of(folders[0]) == rows_of(folders[1])
-    ours, theirs = (load_policy(f / "policy" / "seed-001.npz").params for f in folders)
-    kernel = ("q", "history", "params", "kernel_h")
-    for key in kernel:
-        ours, theirs = ours[key], theirs[key]
-    np.testing.assert_array_equal(ours, theirs)
-
-
 def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
     """A folder that holds a run is refused, unless one says how to go on."""
     folder = tmp_path / "runs" / "carflag" / "adqn-vr" / "default"
@@ -88,21 +69,15 @@ def test_existing_folder_is_kept(tmp_path: pathlib.Path) -> None:
     assert (folder / "config.json").read_text() == "mine"
 
 
-def test_dry_run_says_what_fits(tmp_path: pathlib.Path) -> None:
-    """The table of a run's memory; nothing is written."""
-    done = call(run.main, "--env", "cleaner", "--dry-run", *SHORT, *ROWS)
+def test_dry_run(tmp_path: pathlib.Path) -> None:
+    """The table of a run's memory, and what each option needs that is not read: no defaults."""
+    words = ("--n-step", "5", "--trust-alpha", "1", "--target-tau", "0.3", "--dry-run")
+    done = call(run.main, "--env", "heavenhell-1", *SHORT, *ROWS, *words)
     assert done.code == 0, done.err
     for words in ("replay", "optimiser", "a seed", "20 seeds", "seeds fit"):
         assert words in done.out
     assert not (tmp_path / "runs").exists()
-
-
-def test_options_that_are_not_read_are_said(tmp_path: pathlib.Path) -> None:
-    """Whoever gives one is told what it needs; defaults are not mentioned."""
-    words = ("--n-step", "5", "--trust-alpha", "1", "--target-tau", "0.3", "--dry-run")
-    said = call(run.main, *words)
-    assert said.code == 0, said.err
-    notes = [line for line in said.out.splitlines() if line.startswith("note: ")]
+    notes = [line for line in done.out.splitlines() if line.startswith("note: ")]
     assert sorted(notes) == [
         "note: --n-step is not read; it needs --returns n-step",
         "note: --trust-alpha is not read; it needs --bootstrap trust-region",
@@ -146,12 +121,12 @@ def test_help_names_defaults_and_units(tmp_path: pathlib.Path) -> None:
 
 def test_parameters_of_the_environment(tmp_path: pathlib.Path) -> None:
     """A shorter time limit is obeyed, recorded, compared on resume, and known to the policy."""
-    words = ("--env", "heavenhell-1", "--algo", "dqn", "--seeds", "1", *SHORT)
+    words = ("--env", "heavenhell-1", "--algo", "dqn", "--seeds", "1", "--history", "none", *SHORT)
     limit = ("--env-param", "max_steps_in_episode=7")
     done = call(run.main, *words, *limit)
     assert done.code == 0, done.err
     assert "1 x 7 timesteps" in done.out, "a row holds the longest episode"
-    folder = tmp_path / "runs" / "heavenhell-1" / "dqn" / "default"
+    folder = tmp_path / "runs" / "heavenhell-1" / "dqn" / "memoryless"
     config = json.loads((folder / "config.json").read_text())
     assert config["run"]["env_params"] == {"max_steps_in_episode": 7}
     other = call(run.main, *words, "--resume")

@@ -16,8 +16,8 @@ from runs import WORDS, call
 from support import options, paper
 
 NAME = "sixth"
-FOLDER = pathlib.Path("runs", "heavenhell-1", NAME, "default")
-SHORT = ("--algo", NAME, "--seeds", "2", "--total-timesteps", "320")
+FOLDER = pathlib.Path("runs", "heavenhell-1", NAME, "memoryless")
+SHORT = ("--algo", NAME, "--seeds", "2", "--total-timesteps", "320", "--history", "none")
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 

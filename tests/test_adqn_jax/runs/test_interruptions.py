@@ -8,6 +8,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from runs import (
     FOLDER,
     OF_ALGORITHMS,
     SEEDS,
+    Ended,
     after,
     compiled,
     files_of,
@@ -104,6 +106,15 @@ def test_stopped_after_every_chunk(any_whole: pathlib.Path) -> None:
     assert ended.code == 0, "a signal in the last chunk finds the run done"
     assert_same_results(folder_of(algo) / "default", any_whole)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "handlers are given back"
+
+
+def test_another_thread() -> None:
+    """Where Python allows no signal handlers, as in a thread of a notebook's."""
+    ended: list[Ended] = []
+    thread = threading.Thread(target=lambda: ended.append(train()))
+    thread.start()
+    thread.join()
+    assert ended[0].code == 0, ended[0].err
 
 
 @pytest.mark.parametrize("method", ["compile", "init", "evaluate"])

@@ -1,0 +1,33 @@
+"""What gymnax imports for its pictures is imported when it draws, and not before."""
+
+import subprocess
+import sys
+
+import pytest
+
+ABSENT = """
+import sys
+import {module}
+loaded = [name for name in ("seaborn", "pandas", "scipy.stats", "matplotlib.pyplot")
+          if name in sys.modules]
+"""
+DRAWS = """
+assert not loaded, loaded
+from gymnax.environments.misc import pong
+assert len(pong.sns.color_palette("cubehelix", 3)) == 3
+import matplotlib.figure, matplotlib.pyplot, seaborn
+assert pong.plt.Figure is matplotlib.pyplot.Figure is matplotlib.figure.Figure
+assert seaborn.color_palette.__module__ == "seaborn.palettes"
+"""
+#: Fails when a newer gymnax imports nothing of the kind: then gymnax_import.py can go.
+NEEDED = "assert 'seaborn' in loaded and 'matplotlib.pyplot' in loaded, loaded"
+
+
+@pytest.mark.parametrize(("module", "program"), [("adqn_jax", DRAWS), ("gymnax", NEEDED)])
+def test_pictures_come_later(module: str, program: str) -> None:
+    """With us, and not without us."""
+    program = ABSENT.format(module=module) + program
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
