@@ -136,16 +136,19 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     )
     figures.check_ending(args.to)
     words = ["--env", args.env, "--seeds", str(args.seeds), *further]
-    folders, rows = [], []
-    expert: list[str] = []
-    for algo in ALGORITHMS:
-        given = expert if algo == "ail" else []
-        folders.append(train([*words, "--algo", algo, *given], make_runner))
+    folders = [train([*words, "--algo", "expert"], make_runner)]
+    rows = measure(folders[0])
+    best = max(rows, key=lambda row: row["sampled"])["seed"]
+    expert = policy_of(folders[0], best)
+    for chosen in (["--algo", "ail", "--expert", str(expert)], ["--algo", "a2d"]):
+        folders.append(train([*words, *chosen], make_runner))
         rows += measure(folders[-1])
-        if algo == "expert":
-            best = max(rows, key=lambda row: row["sampled"])
-            expert = ["--expert", str(policy_of(folders[0], best["seed"]))]
     print(tables.markdown(summary(rows, args.env)), end="")
+    perfect, far = taught.clone(expert)
+    print(
+        f"a perfect clone of the expert of seed {best}: greedy {perfect.greedy:.2f}, "
+        f"sampled {perfect.sampled:.2f}, divergence {far:.2g}"
+    )
     draw(folders, args.env, args.to)
     tables.write(args.to.with_suffix(".csv"), rows)
     print(f"wrote {args.to} and {args.to.with_suffix('.csv')}")

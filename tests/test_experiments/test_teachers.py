@@ -53,6 +53,9 @@ def test_worth(env: str, tmp_path: pathlib.Path) -> None:
     pairs = make_pairs(model := hazard_grid(grid, 1.0), last_observations(model))
     uniform = np.full((len(pairs.start), 4), 0.25)
     assert found.sampled == pytest.approx(expected_return(pairs, uniform, 100), rel=1e-5)
+    cloned, divergence = taught.clone(tmp_path / "zero")
+    assert cloned.sampled == pytest.approx(found.sampled), "it knows no more than its clone"
+    assert divergence == pytest.approx(0.0, abs=1e-9)
 
 
 def test_worth_is_of_what_has_no_memory(tmp_path: pathlib.Path) -> None:
@@ -101,11 +104,12 @@ def test_command() -> None:
     with pathlib.Path("some", "where.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["algo"], row["seed"]) for row in rows] == [(a, "0") for a in teachers.ALGORITHMS]
-    told = [line.split(" | ") for line in ended.out.splitlines()[-6:-1]]
+    told = [line.split(" | ") for line in ended.out.splitlines()[-7:-2]]
     assert [line[1] for line in told] == ["exact", "---", "10.67", "-26.67", "4.00"]
     assert [line[2] for line in told[2::2]] == ["-26.67 [-26.67, -26.67]"] * 2
+    assert "a perfect clone of the expert of seed 0: greedy " in ended.out
     assert matplotlib.image.imread("some/where.png").std() > 0
 
     again = call(lambda: teachers.main(quickly), *words)
     assert again.out.count("finished before") == 3
-    assert again.out.splitlines()[-6:] == ended.out.splitlines()[-6:]
+    assert again.out.splitlines()[-7:] == ended.out.splitlines()[-7:]
