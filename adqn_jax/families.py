@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from gymnax.environments.spaces import Box
 
-from adqn_jax import actor_critic, value
+from adqn_jax import actor_critic, imitation, value
 from adqn_jax.agent import Agent, Networks
 from adqn_jax.config import BaseConfig, ReadWhen, unread_fields
-from adqn_jax.replay import SlotCodec
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Spec
 
@@ -21,14 +20,18 @@ class Family:
     algorithms: Mapping[str, Any]
     """By name, as data: dataclasses."""
     config: type[BaseConfig]
-    make_agent: Callable[[Any, SlotCodec], Agent]
-    """`(config, codec) -> agent`."""
+    make_agent: Callable[..., Agent]
+    """`(config, codec) -> agent`; of a family that is taught, `(config, codec, teacher)`."""
     make_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, all that a policy's file holds."""
     make_all_networks: Callable[[Any, Spaces], Networks]
     """`(config, spaces) -> networks`, with those that only help to learn."""
+    scores: Literal["values", "log-probabilities"]
+    """What a policy says of discrete actions: Q(h,.), or log π(.|h)."""
     continuous: bool = False
     """Whether its actions may be continuous, those of a Box."""
+    taught: bool = False
+    """Whether some algorithms need an expert: a `Teacher`."""
 
     @property
     def is_all_saved(self) -> bool:
@@ -44,6 +47,7 @@ FAMILIES = (
         value.make_agent,
         value.make_networks,
         value.make_networks,
+        "values",
     ),
     Family(
         actor_critic.ALGORITHMS,
@@ -51,7 +55,17 @@ FAMILIES = (
         actor_critic.make_agent,
         actor_critic.make_policy_networks,
         actor_critic.make_networks,
+        "log-probabilities",
         continuous=True,
+    ),
+    Family(
+        imitation.ALGORITHMS,
+        imitation.Config,
+        imitation.make_agent,
+        imitation.make_policy_networks,
+        imitation.make_networks,
+        "log-probabilities",
+        taught=True,
     ),
 )
 
@@ -75,16 +89,18 @@ def family_of(algorithm: str) -> Family:
 
 
 def check_actions(algorithm: str, space: Spec) -> None:
-    """Refuse continuous actions where an algorithm has a value for each action.
+    """Refuse continuous actions where an algorithm has a number for each action.
 
     Raises:
       ValueError: when it has; the message lists the algorithms that do without.
     """
-    if isinstance(space, Box) and not family_of(algorithm).continuous:
+    family = family_of(algorithm)
+    if isinstance(space, Box) and not family.continuous:
+        each = {"values": "a value", "log-probabilities": "a probability"}[family.scores]
         able = [name for family in FAMILIES if family.continuous for name in family.algorithms]
         raise ValueError(
-            f"{algorithm} learns a value for each action, and there is no end of them in the "
-            f"action space Box{space.shape}: values are learnt of Discrete ones only; continuous "
+            f"{algorithm} learns {each} for each action, and there is no end of them in the "
+            f"action space Box{space.shape}: such are learnt of Discrete ones only; continuous "
             f"ones take {', '.join(able)}"
         )
 

@@ -14,11 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnax.environments.spaces import Box
 
 from adqn_jax import spaces
 from adqn_jax.agent import Networks
 from adqn_jax.families import family_of
 from adqn_jax.spaces import Spaces
+from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Carry, Environment, Inputs, Params, PyTree, Spec
 from adqn_jax.versions import versions
 
@@ -77,8 +79,9 @@ class Policy:
           observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
           key: consumed; it matters only where `epsilon` is not 0 or the policy draws its actions.
           epsilon: probability of a random action.
-          greedy: whether an actor-critic takes the most probable action, or the mean of continuous
-            ones, instead of drawing one; None: as in its run's evaluations. Values are greedy.
+          greedy: whether a policy with probabilities takes the most probable action, or the mean
+            of continuous ones, instead of drawing one; None: as in its run's evaluations. Values
+            are greedy.
 
         Returns:
           The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
@@ -96,6 +99,33 @@ class Policy:
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
         after = Carry(memory, action, jnp.zeros_like(carry.start))
         return spaces.executed(action, self.action_space), after, values
+
+    def teacher(self) -> Teacher:
+        """Return it as an expert that others learn from.
+
+        Raises:
+          ValueError: when it sees more or less than the state: it must be an `expert`, or have
+            been trained to observe the state, without a memory; or its actions are continuous.
+        """
+        observes_state = self.about.get("observe") == "state"
+        name, family = self.config.algorithm, family_of(self.config.algorithm)
+        sees_state = getattr(family.algorithms[name], "acts_on_state", False)
+        if not sees_state and not observes_state:
+            raise ValueError(
+                f"an expert sees the state: this policy of {name} was not trained with --observe "
+                f"state"
+            )
+        if not sees_state and self.config.parts["network"].history != "none":
+            raise ValueError(
+                f"an expert has no memory: this policy of {name} was not trained with --history "
+                f"none"
+            )
+        if isinstance(self.action_space, Box):
+            raise ValueError(
+                f"an expert gives a probability to each action: this policy of {name} has "
+                f"continuous ones"
+            )
+        return Teacher(self.params, self.networks, observes_state, family.scores)
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
         observation = jax.tree.map(jnp.asarray, observation)

@@ -22,13 +22,14 @@ from adqn_jax.config import BaseConfig
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
+from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Episode, EpisodeWindow, Params, Rollout, Stream, TrainState
 
 Metrics = dict[str, Array]
 
 
 def make_train(
-    config: BaseConfig, env: Any, env_params: Any
+    config: BaseConfig, env: Any, env_params: Any, teacher: Teacher | None = None
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Build a whole training run as one pure function.
 
@@ -36,6 +37,8 @@ def make_train(
       config: the run.
       env: an environment with a privileged state (`types.Environment`).
       env_params: its parameters; `max_steps_in_episode` fixes shapes and must be a number.
+      teacher: an expert, for algorithms that are given one (`Policy.teacher`). Its parameters may
+        be traced: what makes and calls `train` may be compiled with the expert as an argument.
 
     Returns:
       `train(key, hyper=config.hyper) -> (TrainState, metrics)`, which consumes the key; metrics
@@ -45,7 +48,7 @@ def make_train(
     Raises:
       ValueError: when the configuration contradicts itself or the environment.
     """
-    trainer = make_trainer(config, env, env_params)
+    trainer = make_trainer(config, env, env_params, teacher)
 
     def train(key: Array, hyper: Any = trainer.config.hyper) -> tuple[TrainState, Metrics]:
         def log_point(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
@@ -57,17 +60,21 @@ def make_train(
     return train
 
 
-def make_trainer(config: BaseConfig, env: Any, env_params: Any) -> "Trainer":
+def make_trainer(
+    config: BaseConfig, env: Any, env_params: Any, teacher: Teacher | None = None
+) -> "Trainer":
     """Build the functions that `make_train` composes, for callers that run them in pieces.
 
     Raises:
       ValueError: when the configuration contradicts itself or the environment, or the environment
-        breaks the contract (`contract.check`).
+        breaks the contract (`contract.check`), or an expert is missing or out of place.
     """
     contract.check(env, env_params)
-    codec = SlotCodec(env, env_params)
+    codec, family = SlotCodec(env, env_params), families.family_of(config.algorithm)
     families.check_actions(config.algorithm, codec.action_space)
-    agent = families.family_of(config.algorithm).make_agent(config, codec)
+    if teacher is not None and not family.taught:
+        raise ValueError(f"{config.algorithm} takes no expert")
+    agent = family.make_agent(config, codec, *([teacher] if family.taught else []))
     return Trainer(config, agent, Interaction(codec))
 
 
@@ -123,14 +130,16 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
-    def evaluation_episodes(self, state: TrainState, hyper: Any) -> Episode:
+    def evaluation_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
         """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
 
-        The agent's policy acts: as well as it can, unless it is told to draw actions.
+        The agent's policy acts: as well as it can, unless it is told to draw actions; or somebody
+        else, `who`.
         Keys are derived from the state's, not consumed: whether and when one evaluates does not
         change training.
         """
-        act = functools.partial(self.agent.networks.act, self.agent.policy(state.agent))
+        who = self.agent.policy(state.agent) if who is None else who
+        act = functools.partial(self.agent.networks.act, who)
         key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
         streams = self._start(key_reset, self.config.train.eval_episodes)
 
@@ -150,6 +159,10 @@ class Trainer:
         hyper = _float32(hyper)
         episodes = self.evaluation_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
+        others = {
+            f"{name}_return": self.evaluation_episodes(state, hyper, who).undiscounted_return.mean()
+            for name, who in self.agent.others(state.agent).items()
+        }
         return {
             "timesteps": timesteps,
             "updates": state.iteration * self.plan.updates_per_iteration,
@@ -158,6 +171,7 @@ class Trainer:
             "eval_discounted_return": episodes.discounted_return.mean(),
             "eval_length": episodes.length.mean(),
             "eval_success": episodes.success.mean(),
+            **others,
             "behaviour_return": rollout.window_mean(state.window),
             "behaviour_episodes": state.window.count,
             "failed": self._failed(state),

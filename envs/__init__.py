@@ -19,10 +19,12 @@ from .environment import PrivilegedEnvironment
 from .finite import FinitePOMDP
 from .foraging import Foraging
 from .four_rooms import MemoryFourRooms
+from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import draw_maze, random_maze
 from .pomdp import POMDP
 from .registry import KNOWN, Observe, make
+from .tiger_door import TigerDoor
 from .wrappers import FullyObserved, Privileged
 
 __all__ = [
@@ -32,12 +34,14 @@ __all__ = [
     "Cleaner",
     "FinitePOMDP",
     "Foraging",
+    "FrozenLake",
     "FullyObserved",
     "HeavenHell",
     "MemoryFourRooms",
     "Observe",
     "Privileged",
     "PrivilegedEnvironment",
+    "TigerDoor",
     "draw_maze",
     "from_brax",
     "from_gymnax0",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .hazards import GOAL, HAZARD, STEP, HazardGrid
 from .heavenhell import HeavenHell
 
 #: How far a row of probabilities may be from summing to 1.
@@ -155,6 +156,58 @@ def heavenhell(n: int = 3, discount: float = 0.99) -> POMDP:
         start=start,
         discount=discount,
         terminal=reward != 0.0,
+        name=env.name,
+    )
+
+
+#: Placement, cell, and whether it is lit.
+_HazardState = tuple[int, int, bool]
+
+
+def hazard_states(env: HazardGrid) -> list[_HazardState]:
+    """List placement, cell and light of every state of `hazard_grid`, in its order."""
+    start = env.index(env.start)
+    states = [(placement, start, False) for placement in range(len(env.placements))]
+    for state in states:  # grows while it is read
+        for action in range(env.num_actions):
+            reached, *_ = _step(env, state, action)
+            if reached not in states:
+                states.append(reached)
+    return states
+
+
+def _step(env: HazardGrid, state: _HazardState, action: int) -> tuple[_HazardState, float, bool]:
+    """Return the state reached, the reward, and whether the episode ends, where it stays."""
+    placement, cell, lit = state
+    after = int(env.moves[cell, action])
+    goal, hazard = bool(env.goals[placement, after]), bool(env.hazards[placement, after])
+    lit = lit or (env.button is not None and after == env.index(env.button))
+    reached = (placement, cell if goal or hazard else after, lit)
+    return reached, STEP + GOAL * goal + HAZARD * hazard, goal or hazard
+
+
+def hazard_grid(env: HazardGrid, discount: float = 0.995) -> POMDP:
+    """Build Frozen Lake or a Tiger Door; no time limit.
+
+    States are the placements, free cells and, with a button, its light that there may be; an
+    observation is a cell and, when lit, the placement.
+    """
+    states = hazard_states(env)
+    steps = [_step(env, state, action) for state in states for action in range(env.num_actions)]
+    follows, rewards, ends = zip(*steps, strict=True)
+    seen: dict[tuple[int, int | None], int] = {}
+    for placement, cell, lit in states:
+        seen.setdefault((cell, placement if lit else None), len(seen))
+    first = len(env.placements)
+    shape = (len(states), env.num_actions)
+    shown = [seen[cell, placement if lit else None] for placement, cell, lit in states]
+    return POMDP(
+        transition=np.eye(len(states))[np.reshape([states.index(s) for s in follows], shape)],
+        observation=np.repeat(np.eye(len(seen))[shown][None], env.num_actions, axis=0),
+        reward=np.reshape(rewards, shape),
+        start=(np.arange(len(states)) < first) / first,
+        discount=discount,
+        terminal=np.reshape(ends, shape),
         name=env.name,
     )
 

@@ -18,8 +18,11 @@ from .environment import PrivilegedEnvironment
 from .finite import FinitePOMDP
 from .foraging import Foraging
 from .four_rooms import COLOURS, MemoryFourRooms
+from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import random_maze
+from .tiger_door import TigerDoor
+from .tiles import HazardImages
 from .wrappers import FullyObserved, Privileged
 
 #: Forms of name that `make` knows, as shown to a user who got one wrong.
@@ -29,6 +32,8 @@ KNOWN = (
     "cleaner[:FILE | :ROWSxCOLUMNS | :ROWSxCOLUMNS:SEED]",
     "memory-four-rooms-7x7[:COLOUR,COLOUR,...] (or another odd size)",
     "foraging[:ROWSxCOLUMNS:AGENTS:ITEMS[:sight=N][:coop][:levels]]",
+    "frozenlake[:image]",
+    "tigerdoor[-1 | -2 | -3][:image]",
     "gymnax:NAME[:I,J,...]",
     "brax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
@@ -39,6 +44,7 @@ _HEAVENHELL = re.compile(r"heavenhell-(\d+)")
 _CLEANER = re.compile(r"cleaner(?::(?:(\d+)x(\d+)(?::(\d+))?|(.+)))?")
 _FOUR_ROOMS = re.compile(r"memory-four-rooms-(\d+)x(\1)(?::(.*))?")
 _FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
+_HAZARDS = re.compile(r"(?:frozenlake|(tigerdoor)(?:-(\d+))?)(:image)?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
 _BRAX = re.compile(r"brax:([^:]+)(?::(\d+(?:,\d+)*))?")
@@ -66,6 +72,8 @@ def make(
           followed by any of `:sight=N`, how many cells far agents see, `:coop`, items that the
           weakest agents, up to three, can only load together, and `:levels`, agents and items
           that differ in strength;
+        * `frozenlake`; `tigerdoor`, and `tigerdoor-1`, `-2` and `-3`; with `:image`, what the agent
+          sees is a picture;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions; `gymnax:Pendulum-v1:0,1` hides the velocity);
@@ -111,6 +119,9 @@ def _find(name: str) -> PrivilegedEnvironment:
         return _four_rooms(int(match[1]), match[3])
     if match := _FORAGING.fullmatch(name):
         return _foraging(match[5] or "", *match.groups()[:4])
+    if match := _HAZARDS.fullmatch(name):
+        grid = TigerDoor(int(match[2] or 0)) if match[1] else FrozenLake()
+        return HazardImages(grid) if match[3] else grid
     if match := _GYMNAX.fullmatch(name):
         return _gymnax(match[1], match[2])
     if match := _BRAX.fullmatch(name):

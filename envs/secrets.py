@@ -1,6 +1,7 @@
 """What an agent must find out in each environment, and when it is told."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from .carflag import CarFlag
 from .four_rooms import MemoryFourRooms
+from .hazards import HazardGrid
 from .heavenhell import HeavenHell
+from .tiles import FLOOR, TILE, HazardImages
 from .wrappers import FullyObserved
 
 _OBSERVED_BEACON, _BEACON = 5, 4  # the types of a view's cells, and of a grid's
@@ -45,7 +48,25 @@ def secret_of(env: Any) -> Secret | None:
             hidden=lambda state: _colour_of_beacon(state["grid"]),
             told=lambda o: (o[..., 0] == _OBSERVED_BEACON).any((-1, -2)),
         )
+    if isinstance(env, HazardGrid):
+        cells, shown = env.n**2, env.shown
+        return Secret(
+            hidden=lambda s: (s[..., cells:][..., : shown.shape[1]] @ shown.T).argmax(-1),
+            told=functools.partial(_is_lit, env),
+        )
     return None
+
+
+def _is_lit(env: HazardGrid, observation: np.ndarray) -> np.ndarray:
+    """Return whether the button's light shows the placement, bool [...]."""
+    lead = observation.shape[: -3 if isinstance(env, HazardImages) else -1]
+    if env.button is None:
+        return np.zeros(lead, bool)
+    if not isinstance(env, HazardImages):
+        return np.asarray(observation[..., -1] > 0)
+    x, y = env.placements[0].hazards[0]  # a door: then it is green or blue
+    pixel = observation[..., TILE * y + TILE // 2, TILE * x + TILE // 2, :]
+    return np.asarray(pixel[..., 0] < FLOOR[0] / 2)
 
 
 def _colour_of_beacon(grid: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def diagnose(
     Args:
       run: a run folder that holds policies, <out>/<env>/<algo>/<name>.
       episodes: of each seed; two at least.
-      actions: of an actor-critic, the most probable ones or drawn ones; by default as in the
+      actions: of actor-critics and imitation, the most probable or drawn ones; by default as in the
         evaluations of the run. Value-based policies are greedy.
     """
     paths = sorted((run / "policy").glob("*.npz"))

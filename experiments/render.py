@@ -66,7 +66,7 @@ def render(
       policy: a trained seed, <run>/policy/seed-NNN.npz; without one, actions are random.
       seed: of the episode; the same seed gives the same episode.
       epsilon: probability of a random action; 0 by default, and only with a policy.
-      actions: of an actor-critic, the most probable ones or drawn ones; by default as in the
+      actions: of actor-critics and imitation, the most probable or drawn ones; by default as in the
         evaluations of its run. Value-based policies are greedy.
       to: the two files without their endings, or a folder that exists, for <folder>/<env>.png and
         .gif; by default <env>.png and .gif here.

@@ -23,11 +23,11 @@ from support import options
 
 def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     """Train, or only say what it would take; `make_runner` makes what trains."""
-    env, env_params = options.environment(args)
+    env, env_params, teacher = options.world(args)
     for name, needs in options.unread(args).items():
         print(f"note: --{name.replace('_', '-')} is not read; it needs {needs}")
     point = runs.Point(options.experiment(args, env), options.folder(args))
-    runner = make_runner([point], env, env_params)
+    runner = make_runner([point], env, env_params, teacher)
     if args.dry_run:
         runs.describe([point], runner)
         return

@@ -1,4 +1,4 @@
-"""Check the theory of asymmetric DQN by numbers, and draw how its algorithms converge.
+"""Check the theory of asymmetric DQN, and of A2D, by numbers; draw how algorithms converge.
 
 Prints a table (statement, what was checked, error) and writes table.csv, convergence.png,
 overestimation.png and, of a small trained Heaven-Hell, training.png and training.csv.
@@ -28,7 +28,7 @@ from adqn_jax.tabular import (
     policy_iteration,
     supported,
 )
-from support import beliefs, exact, overestimation, presets, theorems
+from support import asymmetric, beliefs, exact, overestimation, presets, theorems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,7 @@ def main() -> None:
         *theorems.known_optima(),
         *theorems.states_mislead(),
         *beliefs.check(),
+        *asymmetric.check(),
         *estimates,
         *doubles,
     ]

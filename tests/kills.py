@@ -37,6 +37,11 @@ OF_ALGORITHMS = {
         *("--total-timesteps", "8000", "--steps-per-iteration", "20"),
         *("--epochs", "8", "--minibatches", "2"),
     ),
+    "a2d": (
+        *("--total-timesteps", "16000", "--steps-per-iteration", "20", "--history", "gru"),
+        *("--row-length", "5", "--buffer-timesteps", "400", "--batch-rows", "8"),
+        *("--value-epochs", "2", "--value-minibatches", "2"),
+    ),
 }
 
 

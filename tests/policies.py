@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from adqn_jax import Config, NetworkConfig, envs, make_policy, save_policy
+from adqn_jax import Config, NetworkConfig, envs, imitation, make_policy, save_policy
 from adqn_jax.spaces import Spaces
+from adqn_jax.teacher import Teacher
 from adqn_jax.types import Inputs
 from adqn_jax.value import make_networks
 
@@ -20,13 +21,27 @@ def untrained(algorithm: str, env_name: str) -> dict[str, Any]:
     """Draw a policy's parameters."""
     env, params = envs.make(env_name)
     networks = make_networks(Config(algorithm, network=NETWORK), Spaces.of(env, params))
+    drawn: dict[str, Any] = jax.jit(networks.init)(jax.random.key(1), _inputs(env, params))
+    return drawn
+
+
+@functools.cache
+def teacher(env_name: str) -> Teacher:
+    """Return an expert that has learnt nothing."""
+    env, params = envs.make(env_name)
+    config = imitation.Config("expert").replace(head_sizes=(8,))
+    networks = imitation.make_policy_networks(config, Spaces.of(env, params))
+    drawn = jax.jit(networks.init)(jax.random.key(0), _inputs(env, params))
+    return make_policy(config, env, params, drawn, {}).teacher()
+
+
+def _inputs(env: Any, params: Any) -> Inputs:
+    """Return the inputs of a first slot, [1, 1, ...]."""
     observation, state = env.reset_env(jax.random.key(0), params)
     seen = (observation, env.privileged_state(state, params))
     observation, state = jax.tree.map(lambda x: jnp.asarray(x)[None, None], seen)
     nothing = jnp.zeros((1, 1), jnp.int32)
-    inputs = Inputs(observation, state, nothing, nothing == 0)
-    drawn: dict[str, Any] = jax.jit(networks.init)(jax.random.key(1), inputs)
-    return drawn
+    return Inputs(observation, state, nothing, nothing == 0)
 
 
 def save(

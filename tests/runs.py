@@ -35,6 +35,10 @@ OF_ALGORITHMS = {
         *("--total-timesteps", "240", "--minibatches", "2"),
         *("--target", "periodic", "--target-period", "40"),
     ),
+    "a2d": (
+        *("--total-timesteps", "240", "--buffer-timesteps", "40", "--batch-rows", "4"),
+        *("--epochs", "1", "--value-epochs", "1", "--value-minibatches", "2"),
+    ),
 }
 _WORDS = (
     *("--env", "heavenhell-1", "--seeds", str(SEEDS), "--log-every", "80", "--num-envs", "2"),

@@ -10,6 +10,7 @@ from adqn_jax import (
     NetworkConfig,
     TrainConfig,
     actor_critic,
+    imitation,
 )
 from adqn_jax.types import Rows
 from adqn_jax.value.distributions import Scalar
@@ -71,6 +72,32 @@ ON_POLICY = actor_critic.Config(
 def on_policy(algorithm: str = "a2c-asym", **changes: Any) -> actor_critic.Config:
     """Return a small configuration of an actor-critic, changed in the same way as `small`."""
     return actor_critic.Config(algorithm, **ON_POLICY.replace(**changes).parts)
+
+
+IMITATING = imitation.Config(
+    hyper=imitation.Hyperparameters(discount=0.9, learning_rate=1e-2, value_rate=1e-2),
+    network=NetworkConfig(
+        history="none", embedding_size=8, history_size=8, head_sizes=(16,), output_scale=0.1
+    ),
+    train=imitation.TrainConfig(
+        total_timesteps=600,
+        num_envs=4,
+        steps_per_iteration=8,
+        buffer_timesteps=64,
+        batch_rows=8,
+        value_epochs=2,
+        value_minibatches=4,
+        expert_epochs=1,
+        expert_minibatches=2,
+        log_every=250,
+        eval_episodes=8,
+    ),
+)
+
+
+def imitating(algorithm: str = "a2d", **changes: Any) -> imitation.Config:
+    """Return a small configuration of imitation, changed in the same way as `small`."""
+    return imitation.Config(algorithm, **IMITATING.replace(**changes).parts)
 
 
 def small(algorithm: str = "adqn-vr", **changes: Any) -> Config:

@@ -71,7 +71,7 @@ def test_no_circles() -> None:
 
 def test_arrows_point_one_way() -> None:
     """Results do not know runs; of the parts of a trainer, each knows those below it."""
-    families = ("adqn_jax.value", "adqn_jax.actor_critic")
+    families = ("adqn_jax.value", "adqn_jax.actor_critic", "adqn_jax.imitation")
     forbidden: dict[str, tuple[str, ...]] = {
         "adqn_jax.results": ("adqn_jax.runs",),
         "adqn_jax.nn": (*families, "adqn_jax.trainer"),
@@ -79,8 +79,9 @@ def test_arrows_point_one_way() -> None:
         "adqn_jax.trainer": (*families, "adqn_jax.nn"),
         "adqn_jax.rollout": (*families, "adqn_jax.nn", "adqn_jax.agent"),
         "adqn_jax.returns": families,
-        "adqn_jax.value": ("adqn_jax.actor_critic",),
-        "adqn_jax.actor_critic": ("adqn_jax.value",),
+        "adqn_jax.value": ("adqn_jax.actor_critic", "adqn_jax.imitation"),
+        "adqn_jax.actor_critic": ("adqn_jax.value", "adqn_jax.imitation"),
+        "adqn_jax.imitation": ("adqn_jax.value", "adqn_jax.actor_critic"),
     }
     for room, others in forbidden.items():
         for name, path in MODULES.items():

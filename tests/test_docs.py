@@ -18,6 +18,7 @@ from adqn_jax import (
     ALGORITHMS,
     actor_critic,
     envs,
+    imitation,
     make_policy,
     make_train,
     make_trainer,
@@ -28,7 +29,8 @@ from adqn_jax.results import courses, tables
 from adqn_jax.results.estimates import estimate
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
-from settings import on_policy, small
+from policies import teacher
+from settings import imitating, on_policy, small
 from support import measures, paper, presets
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -180,11 +182,16 @@ def test_no_such_environment(name: str, message: str) -> None:
 def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
     """metrics.md lists what runs of all algorithms and choices write, and nothing else."""
     written = set()
-    configs = [*map(small, ALGORITHMS), small("dqn", replay="prioritised")]
+    configs: list[Any] = [*map(small, ALGORITHMS), small("dqn", replay="prioritised")]
     whole: Any = {"histories": "whole", "steps_per_iteration": 0}
     configs += [on_policy(algorithm, **whole) for algorithm in actor_critic.ALGORITHMS]
+    given = {"ail": teacher("heavenhell-1"), "dagger": teacher("heavenhell-1")}
+    configs += [imitating(algorithm) for algorithm in imitation.ALGORITHMS]
+    configs += [imitating("a2d", advantage="q")]
     for config in configs:
-        trainer = make_trainer(config, *envs.make("heavenhell-1"))
+        expert, encodes = given.get(config.algorithm), config.algorithm == "pre-encoder"
+        env = envs.make("tigerdoor-1" if encodes else "heavenhell-1")
+        trainer = make_trainer(config, *env, expert)
         state = jax.eval_shape(trainer.init, jax.random.key(0))
         shapes = jax.eval_shape(lambda s, t=trainer: t.evaluate(s, t.config.hyper), state)
         records = Records([tmp_path], 2)

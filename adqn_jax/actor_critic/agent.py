@@ -1,6 +1,7 @@
 """REINFORCE, A2C and PPO as an agent: rollouts trained on once, and memory carried between them."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,6 +72,10 @@ class ActorCriticAgent:
     def policy(self, state: ActorCriticState) -> Actor:
         """Return who draws actions or takes the most probable, as configured."""
         return self.networks.actor(state.params)
+
+    def others(self, state: ActorCriticState) -> dict[str, Any]:
+        """Return nobody."""
+        return {}
 
     def deployed(self, state: ActorCriticState) -> Params:
         """Return the actor's parameters: only it acts."""

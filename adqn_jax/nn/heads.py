@@ -4,6 +4,7 @@ import math
 from typing import Any, Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from adqn_jax.nn.linear import Linear, xavier_relu
@@ -24,6 +25,24 @@ class Head(nn.Module):
         for size in self.sizes:
             features = nn.relu(Linear(size, xavier_relu)(features))
         return _outputs(features, self.outputs, self.output_scale)
+
+
+class TanhHead(nn.Module):
+    """Tanh layers, and a linear one; orthogonal weights, with gain sqrt 2 and `output_scale`.
+
+    Source: the networks of Warrington et al. (2021), "Robust asymmetric learning in POMDPs".
+    """
+
+    sizes: tuple[int, ...]
+    outputs: int
+    output_scale: float
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """Map [..., F] to [..., outputs]."""
+        for size in self.sizes:
+            features = nn.tanh(Linear(size, _scaled(orthogonal, math.sqrt(2.0)))(features))
+        return Linear(self.outputs, _scaled(orthogonal, self.output_scale))(features)
 
 
 class DuelingHead(nn.Module):
@@ -103,6 +122,21 @@ _COSINES = 64
 def midpoints(number: int) -> Array:
     """Return the middles of so many equal shares of [0, 1], (2i - 1) / 2N, float [N]."""
     return (jnp.arange(number, dtype=jnp.float32) + 0.5) / number
+
+
+def orthogonal(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+    """Draw a matrix with orthonormal rows, or columns, whichever are fewer; `key` is consumed.
+
+    The polar factor of a Gaussian matrix, by Newton-Schulz iterations (see `history.py`).
+    """
+    x = jax.random.normal(key, (max(shape), min(shape)), dtype)
+    x = x / jnp.linalg.norm(x)
+
+    def newton_schulz(_: int, x: Array) -> Array:
+        return 1.5 * x - 0.5 * x @ (x.mT @ x)
+
+    x = jax.lax.fori_loop(0, 60, newton_schulz, x)
+    return x if x.shape == tuple(shape) else x.mT
 
 
 def _outputs(features: Array, shape: int | tuple[int, ...], scale: float) -> Array:

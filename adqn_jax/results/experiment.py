@@ -32,6 +32,8 @@ class Experiment:
     """Of the algorithm's family."""
     env_params: dict[str, float] = dataclasses.field(default_factory=dict)
     """The environment's parameters that have not their defaults."""
+    expert: str = ""
+    """SHA-256 of the policy file that is learnt from, as hexadecimal digits; empty without one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as config.json keeps it."""
@@ -52,7 +54,8 @@ class Experiment:
         if not isinstance(run["env"], str):
             raise TypeError("an environment has a name")
         params = run.get("env_params", {})
-        return cls(run["env"], settings, observe, run["seeds"], run["seed"], config, params)
+        of_run = run["seeds"], run["seed"], config, params, run.get("expert", "")
+        return cls(run["env"], settings, observe, *of_run)
 
     def settled(self) -> Self:
         """Return what decides the numbers, whatever else was said."""

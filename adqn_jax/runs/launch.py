@@ -18,11 +18,16 @@ from adqn_jax.runs.memory import Memory
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.session import Options, Session
+from adqn_jax.teacher import Teacher
 from adqn_jax.trainer import make_trainer
 
 
-def make_runner(points: Sequence[Point], env: Any, env_params: Any) -> SeedRunner:
+def make_runner(
+    points: Sequence[Point], env: Any, env_params: Any, teacher: Teacher | None = None
+) -> SeedRunner:
     """Return what trains points side by side; they differ in traced numbers only.
+
+    The expert of algorithms that are given one is the same for all seeds.
 
     Raises:
       ValueError: when the configuration cannot be run.
@@ -30,7 +35,7 @@ def make_runner(points: Sequence[Point], env: Any, env_params: Any) -> SeedRunne
     first = points[0].experiment
     numbers = [point.experiment.config.parts["hyper"] for point in points]
     hyper = jax.tree.map(lambda *of_points: np.array(of_points), *numbers)
-    return SeedRunner(make_trainer(first.config, env, env_params), first.seeds, hyper)
+    return SeedRunner(make_trainer(first.config, env, env_params, teacher), first.seeds, hyper)
 
 
 def describe(points: Sequence[Point], runner: SeedRunner) -> None:

@@ -15,7 +15,7 @@ from adqn_jax.types import Params
 from adqn_jax.versions import made_with
 
 #: What a policy's file repeats of its experiment, beside the configuration.
-_ABOUT = ("env", "env_settings", "env_params", "observe", "seeds", "seed")
+_ABOUT = ("env", "env_settings", "env_params", "observe", "expert", "seeds", "seed")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """DQN and its asymmetric relatives as an agent: replay, gradient steps, target networks."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +69,10 @@ class ValueAgent:
     def policy(self, state: ValueState) -> Actor:
         """Return who acts greedily."""
         return self.networks.actor(self.deployed(state))
+
+    def others(self, state: ValueState) -> dict[str, Any]:
+        """Return nobody."""
+        return {}
 
     def deployed(self, state: ValueState) -> Params:
         """Return the parameters that are evaluated and saved."""

@@ -14,12 +14,14 @@ from ..carflag import CarFlag
 from ..cleaner import Cleaner
 from ..foraging import Foraging
 from ..four_rooms import MemoryFourRooms
+from ..hazards import HazardGrid
 from ..heavenhell import HeavenHell
 from ..wrappers import FullyObserved
 from .carflag import CarFlagPicture
 from .cleaner import CleanerPicture
 from .foraging import ForagingPicture
 from .four_rooms import FourRoomsPicture
+from .hazards import HazardPicture
 from .heavenhell import HeavenHellPicture
 from .picture import FullyObservedPicture, Picture
 
@@ -30,6 +32,7 @@ PICTURES: dict[type, Any] = {
     Cleaner: CleanerPicture,
     MemoryFourRooms: FourRoomsPicture,
     Foraging: ForagingPicture,
+    HazardGrid: HazardPicture,
 }
 
 

@@ -65,7 +65,8 @@ class Candidate:
     def program(self) -> tuple[Any, ...]:
         """What must be equal for two points to be trained by one compiled program."""
         static = dataclasses.replace(self.args.config, hyper=None)
-        return self.args.env, self.args.observe, self.args.env_param, static
+        args = self.args
+        return args.env, args.observe, args.env_param, args.expert, static
 
 
 def candidates(
@@ -158,8 +159,8 @@ def _draw(axes: Sequence[Axis], number: int, seed: int) -> list[tuple[str, ...]]
 def _candidate(common: Sequence[str], values: dict[str, str]) -> Candidate:
     words = [word for option, value in values.items() for word in _words(option, value)]
     args = options.parse([*common, *words])
-    env, env_params = options.environment(args)
-    plan = make_trainer(args.config, env, env_params).plan
+    env, env_params, teacher = options.world(args)
+    plan = make_trainer(args.config, env, env_params, teacher).plan
     point = Candidate(values, args, options.experiment(args, env), plan.total_timesteps)
     for field, reader in families.unread(args.config).items():
         if (option := field.replace("_", "-")) in values:

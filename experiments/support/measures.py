@@ -56,7 +56,9 @@ def player(
         actor = networks.actor(params, greedy=greedy)
         played = episode.play(key, interaction, networks, actor, num_episodes)
         rows, leaves = played.rows, jax.tree.leaves(played.memory)
-        memory = jnp.concatenate([x.reshape(*x.shape[:2], -1) for x in leaves], axis=-1)
+        flat = [x.reshape(*x.shape[:2], -1) for x in leaves]
+        # An expert that sees the state remembers nothing.
+        memory = jnp.concatenate(flat or [jnp.zeros((*rows.reward.shape, 0))], axis=-1)
         looked = networks.look(params, rows.inputs)
         return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (rows, played.first, looked, memory))
 

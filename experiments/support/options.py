@@ -1,6 +1,7 @@
 """What the command line of run.py says, and how to say it again."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
@@ -10,10 +11,11 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from adqn_jax import Config, envs, families
+from adqn_jax import Config, envs, families, load_policy, spaces
 from adqn_jax.config import BaseConfig, ReadWhen
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
+from adqn_jax.teacher import Teacher
 from support import cli, presets
 
 
@@ -30,6 +32,10 @@ class Choice:
     rainbow (fast, with all that Rainbow combines)."""
     observe: envs.Observe = "observation"
     """What the agent sees: its observations, or, for an upper bound, the privileged state."""
+    expert: pathlib.Path | None = None
+    """The file of a policy that sees the state, which `ail` and `dagger` learn from: of `expert`,
+    or of any algorithm trained with --observe state and --history none. The run's record keeps a
+    digest of it."""
     env_param: tuple[str, ...] = ()
     """Parameters of the environment that are not to have their defaults, NAME=NUMBER, such as
     max_steps_in_episode=200, its time limit; an unknown one is answered with those there are."""
@@ -183,6 +189,30 @@ def environment(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any]:
     return envs.make(args.env, args.observe, _env_params(args))
 
 
+def world(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any, Teacher | None]:
+    """Make the environment, its parameters, and the expert, if one is given.
+
+    Raises:
+      ValueError: when there is no such environment, parameter or policy, or the policy is no
+        expert, or not one of this environment.
+      OSError: when there is no file that can be read.
+    """
+    env, env_params = environment(args)
+    if args.expert is None:
+        return env, env_params, None
+    policy = load_policy(args.expert)
+    for what, given, needed in (
+        ("states", policy.state_space, env.privileged_state_space(env_params)),
+        ("actions", policy.action_space, spaces.action_space(env, env_params)),
+    ):
+        if not spaces.same(given, needed):
+            raise ValueError(
+                f"the policy {args.expert} does not fit {args.env}: its {what} are those of "
+                f"{given}, needed is {needed}"
+            )
+    return env, env_params, policy.teacher()
+
+
 def _env_params(args: Choice) -> dict[str, float]:
     params: dict[str, float] = {}
     for word in args.env_param:
@@ -198,9 +228,16 @@ def _env_params(args: Choice) -> dict[str, float]:
 
 
 def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
-    """Return what decides the run's numbers; `env` is the one that `args` names."""
+    """Return what decides the run's numbers; `env` is the one that `args` names.
+
+    Raises:
+      OSError: when the expert's file cannot be read.
+    """
     settings, params = json.loads(json.dumps(env.settings)), _env_params(args)
-    return Experiment(args.env, settings, args.observe, args.seeds, args.seed, args.config, params)
+    expert = "" if args.expert is None else hashlib.sha256(args.expert.read_bytes()).hexdigest()
+    return Experiment(
+        args.env, settings, args.observe, args.seeds, args.seed, args.config, params, expert
+    )
 
 
 def folder(args: Args) -> pathlib.Path:

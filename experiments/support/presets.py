@@ -19,6 +19,7 @@ from adqn_jax import (
     TrainConfig,
     actor_critic,
     families,
+    imitation,
 )
 from adqn_jax.config import BaseConfig
 
@@ -98,6 +99,29 @@ _FAST_ACTOR_CRITIC = actor_critic.Config(
         log_every=20_000,
     ),
 )
+#: The authors' A2D, but for 16 environments of 125 steps instead of one of 2000, and the networks'
+#: encoder of observations.
+_PAPER_IMITATION = imitation.Config(
+    hyper=imitation.Hyperparameters(entropy_weight=10.0),
+    train=imitation.TrainConfig(total_timesteps=400_000, log_every=20_000),
+)
+#: Fewer, larger steps on values, which take most of the time.
+_FAST_IMITATION = _PAPER_IMITATION.replace(
+    value_rate=3e-3, value_epochs=10, value_minibatches=8, total_timesteps=200_000
+)  # fmt: skip
+#: The expert acts in the first iteration, the student from then on; the expert alone needs less
+#: entropy.
+_OF_IMITATION = {
+    "ail": {"beta_decay": 0.0},
+    "dagger": {"beta_decay": 0.0},
+    "expert": {"entropy_weight": 1.0},
+}
+#: Normalised advantages end exploration early: without a bonus most experts of Frozen Lake walk
+#: around ice that holds.
+_OF_FAST_IMITATION: dict[str, dict[str, Any]] = {
+    **_OF_IMITATION,
+    "expert": {"entropy": "surrogate", "entropy_weight": 0.3},
+}
 #: One gradient step for what was gathered: the less that is, the more steps there are.
 _ONE_STEP = {"num_envs": 16, "learning_rate": 3e-3, "total_timesteps": 1_000_000}
 #: REINFORCE needs episodes from beginning to end.
@@ -133,6 +157,10 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
             },
         ),
         "paper": Preset(_PAPER_ACTOR_CRITIC, ("paper-actor-critic",)),
+    },
+    imitation.Config: {
+        "fast": Preset(_FAST_IMITATION, ("imitation",), _OF_FAST_IMITATION),
+        "paper": Preset(_PAPER_IMITATION, ("imitation",), _OF_IMITATION),
     },
 }
 

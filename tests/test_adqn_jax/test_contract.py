@@ -11,10 +11,10 @@ from gymnax.environments import spaces
 from gymnax.environments.environment import EnvParams
 
 import probes
-from adqn_jax import contract, envs, make_trainer, value
+from adqn_jax import contract, envs, make_policy, make_trainer, value
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.spaces import Spaces
-from settings import on_policy, small
+from settings import imitating, on_policy, small
 
 
 class Unlimited(probes.Constant):
@@ -178,9 +178,14 @@ def test_continuous_actions_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=told) as error:
         make_trainer(small("dqn"), *envs.make(name))
     assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"a2d learns a probability for each action, .* only; "):
+        make_trainer(imitating("a2d"), *envs.make(name))
     make_trainer(on_policy("ppo"), *envs.make(name))
     with pytest.raises(ValueError, match="actions that are counted are Discrete"):
         value.make_networks(small("dqn"), Spaces.of(*envs.make(name)))
+    seen = make_policy(on_policy("ppo", history="none"), *envs.make(name), {}, {"observe": "state"})
+    with pytest.raises(ValueError, match="this policy of ppo has continuous ones"):
+        seen.teacher()
 
 
 @pytest.mark.parametrize(

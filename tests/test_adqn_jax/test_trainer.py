@@ -12,10 +12,10 @@ import probes
 from adqn_jax import Config, SeedRunner, TrainState, envs, make_train, make_trainer, seed_keys
 from adqn_jax.config import BaseConfig
 from adqn_jax.types import FINAL, TERMINATED, TRUNCATED
-from settings import drawn_rows, on_policy, small
+from settings import drawn_rows, imitating, on_policy, small
 
 SEEDS = 4
-KINDS = ["off-policy", "on-policy"]
+KINDS = ["off-policy", "on-policy", "imitating"]
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
 ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=12)
 CONFIG = small("adqn-vr", epsilon_end=0.5, epsilon_timesteps=300, target="periodic")
@@ -30,7 +30,13 @@ ON_POLICY = on_policy(
     "ppo-asym", history="lstm", target="periodic", rate_end=0.5, entropy_timesteps=300,
     steps_per_iteration=2, log_every=504, total_timesteps=1000,
 )  # fmt: skip
-CONFIGS = [DRAWING, ON_POLICY]
+#: A student with memory, rows that begin within episodes, and everything that learns.
+IMITATING = imitating(
+    "a2d", history="lstm", steps_per_iteration=4, row_length=2, batch_rows=4, value_epochs=1,
+    value_minibatches=2, epochs=1, buffer_timesteps=16, learning_rate=1e-3, value_rate=1e-3,
+    max_kl=1e-4, damping=1.0, log_every=1008, total_timesteps=2000,
+)  # fmt: skip
+CONFIGS = [DRAWING, ON_POLICY, IMITATING]
 Trained = tuple[BaseConfig, TrainState, Any]
 
 
@@ -78,7 +84,7 @@ def test_seeds_differ_in_everything(whole: Trained) -> None:
     _, state, metrics = whole
     params, carry = state.agent.params, state.streams.carry
     for leaves in (
-        [of_model["history"]["params"]["kernel_h"] for of_model in params.values()],
+        [m["history"]["params"]["kernel_h"] for m in params.values() if "history" in m],
         [*jax.tree.leaves(carry.memory)],
         [losses for name, losses in metrics.items() if name.startswith("loss_")],
         [jax.random.key_data(state.key)],
@@ -272,7 +278,9 @@ def test_hyperparameters_can_differ_between_seeds() -> None:
     assert jax.tree.all(jax.tree.map(jnp.isfinite, moved))
 
 
-@pytest.mark.parametrize("config", [small("adqn-vr"), ON_POLICY], ids=["value", "on-policy"])
+@pytest.mark.parametrize(
+    "config", [small("adqn-vr"), ON_POLICY, IMITATING], ids=["value", "on-policy", "imitating"]
+)
 def test_x64_changes_no_dtype(config: BaseConfig) -> None:
     """Whatever JAX takes for a float, states keep theirs."""
     shapes = {}

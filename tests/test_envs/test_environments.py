@@ -22,6 +22,10 @@ NAMES = (
     "memory-four-rooms-5x5:red,blue",
     "foraging",
     "foraging:6x5:3:2:sight=1:levels",
+    "frozenlake",
+    "tigerdoor",
+    "tigerdoor-2",
+    "frozenlake:image",
     "gymnax:CartPole-v1:0,2",
 )
 
@@ -68,7 +72,7 @@ def assert_contained(space: spaces.Space, batch: Any) -> None:
         assert jax.vmap(space.contains)(batch).all()
 
 
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", NAMES[:-2])
 def test_observing_again_gives_the_same(name: str) -> None:
     """What a replay buffer derives from a state is what the agent saw."""
     env, params = envs.make(name)
@@ -156,6 +160,7 @@ def test_wrapper_hides_and_names() -> None:
         (lambda: envs.make("carflags"), "known are carflag, heavenhell-N"),
         (lambda: envs.make("cleaner:5x"), "cannot read a maze from '5x'"),
         (lambda: envs.make("heavenhell-0"), "heavenhell-0: corridors have 1 to 8000 cells"),
+        (lambda: envs.make("tigerdoor-4"), "tigerdoor-4: there are tigerdoor and tigerdoor-1"),
         (lambda: envs.make("gymnax:Nothing"), "gymnax has no environment 'Nothing'; it has Cart"),
         (lambda: envs.make("gymnax:CartPole-v1:4"), "entries 0..3 of CartPole-v1"),
         (lambda: envs.Privileged(gymnax.make("Catch-bsuite")[0], observed=(0,)), "needs a flat"),

@@ -94,7 +94,7 @@ RUN = [
     ("--env gymnax:Nothing", "Nothing"),
     (
         "--env gymnax:Pendulum-v1",
-        "values are learnt of Discrete ones only; continuous ones",
+        "such are learnt of Discrete ones only; continuous ones",
     ),
     ("--env gymnax:CartPole-v1:9", "9"),
     ("--env gymnax:CartPole-v1:x", "x"),

@@ -72,7 +72,9 @@ def test_probe_reads_what_is_there() -> None:
     assert right[20:].mean() < 0.6
 
 
-@pytest.mark.parametrize("name", ["carflag", "heavenhell-2", "memory-four-rooms-7x7"])
+@pytest.mark.parametrize(
+    "name", ["carflag", "heavenhell-2", "memory-four-rooms-7x7", "tigerdoor-1", "tigerdoor-2:image"]
+)
 def test_secrets_are_those_of_the_environments(name: str) -> None:
     """What is hidden stays in an episode and differs between them; some steps tell it."""
     env, params = envs.make(name)

@@ -26,7 +26,7 @@ def test_everything_holds(tmp_path: pathlib.Path) -> None:
     assert all(float(row["error"]) <= float(row["bound"]) for row in bounded)
     names = {row["statement"].split(" (")[0] for row in rows}
     assert {"Lemmas 3.1-3.3", "Lemma 4.2", "API", "AAVI", "AQL", "trained network"} <= names
-    assert {"Q*(h,a)=Q*(b,a)", "overestimation"} <= names
+    assert {"Q*(h,a)=Q*(b,a)", "overestimation", "imitation", "A2D, Theorem 3"} <= names
     for row in rows:
         assert row["statement"] in done.out
         assert row["checked"] in done.out

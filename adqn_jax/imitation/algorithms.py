@@ -1,0 +1,45 @@
+"""The named algorithms as data: where the expert comes from, and what the student sees."""
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+    """One row of the table of docs/imitation.md."""
+
+    name: str
+    expert: Literal["learnt", "given"]
+    """Whether the expert learns by reinforcement, or is a policy file's and stays as it is."""
+    student: Literal["none", "history", "state"]
+    """What the student sees; without one, the expert itself is what is trained."""
+    encodes: bool = False
+    """Whether the expert sees, in the state's place, what an encoder makes of the history."""
+
+    @property
+    def acts_on_state(self) -> bool:
+        """Whether what is trained, and saved, needs the privileged state to act."""
+        return self.student != "history" and not self.encodes
+
+
+ALGORITHMS = {
+    algorithm.name: algorithm
+    for algorithm in (
+        Algorithm("expert", "learnt", "none"),
+        Algorithm("ail", "given", "history"),
+        Algorithm("dagger", "given", "state"),
+        Algorithm("a2d", "learnt", "history"),
+        Algorithm("pre-encoder", "learnt", "none", encodes=True),
+    )
+}
+
+
+def get_algorithm(name: str) -> Algorithm:
+    """Return the algorithm called `name`.
+
+    Raises:
+      ValueError: when there is none; the message lists those there are.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {name!r}; known are {', '.join(ALGORITHMS)}")
+    return ALGORITHMS[name]

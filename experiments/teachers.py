@@ -1,0 +1,158 @@
+"""Train an expert that sees the state, its clone, and A2D; say what each is worth, exactly.
+
+Takes the options of run.py that all three have, too (see run.py --help), and writes what run.py
+would. What is finished is skipped, what was interrupted goes on. Of the expert's seeds the best one
+is imitated. Prints a table, and writes it by seed as teachers.csv, and teachers.png: how the three
+learn. docs/imitation.md explains.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
+from adqn_jax import SeedRunner, runs
+from adqn_jax.results import figures, load, tables
+from adqn_jax.results.experiment import CONFIG
+from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
+from support import asymmetric, options, taught
+
+ALGORITHMS = ("expert", "ail", "a2d")
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What this command has beyond the options of run.py."""
+
+    env: Literal["frozenlake", "tigerdoor", "tigerdoor-1", "tigerdoor-2", "tigerdoor-3"] = (
+        "frozenlake"
+    )
+    """Environment."""
+    seeds: int = 10
+    """Seeds of each algorithm."""
+    to: pathlib.Path = pathlib.Path("teachers.png")
+    """The figure to write; the table goes beside it, ending in .csv."""
+
+
+def train(words: list[str], make_runner: Callable[..., SeedRunner]) -> pathlib.Path:
+    """Train what is not finished; return the run's folder.
+
+    Raises:
+      ValueError: when the words do not fit.
+      StopError: when the run ends before it is done, or all seeds have failed.
+    """
+    args = options.parse(words)
+    world = options.world(args)
+    point = runs.Point(options.experiment(args, world[0]), options.folder(args))
+    runner = make_runner([point], *world)
+    total = runner.trainer.plan.total_timesteps
+    if not args.overwrite and load.is_done(point.folder, point.experiment, total):
+        print(f"{point.folder}: finished before", flush=True)
+        return point.folder
+    begun = not args.overwrite and (point.folder / CONFIG).is_file()
+    how = runs.Options(
+        point.folder, args.overwrite, args.resume or begun, args.checkpoint_minutes,
+        Interrupts(args.timeout), args.log,
+    )  # fmt: skip
+    if not runs.train([point], runner, how):
+        raise StopError(ALL_FAILED, f"all seeds of {args.algo} have failed")
+    return point.folder
+
+
+def measure(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Return what each seed's policy is worth, and how far it is from its expert."""
+    run = load.load(folder, "greedy_return")
+    rows = []
+    for at, seed in enumerate(run.seeds):
+        found = taught.worth(policy_of(folder, int(seed)))
+        row = {"env": run.env, "algo": run.algo, "seed": int(seed)} | dataclasses.asdict(found)
+        student = run.algo != "expert"
+        far = load.load(folder, "divergence").values[-1, at] if student else np.nan
+        rows.append(row | {"divergence": float(far)})
+    return rows
+
+
+def policy_of(folder: pathlib.Path, seed: int) -> pathlib.Path:
+    """Return the file of a seed's policy."""
+    return folder / "policy" / f"seed-{seed:03d}.npz"
+
+
+def expected(env: str) -> dict[str, float]:
+    """Return the exact greedy return of each algorithm."""
+    numbers = asymmetric.NUMBERS[env]
+    return dict(zip(ALGORITHMS, (numbers.with_state, numbers.greedy, numbers.without), strict=True))
+
+
+def summary(rows: list[dict[str, Any]], env: str) -> list[dict[str, Any]]:
+    """Return a row for each algorithm: mean, in brackets the smallest and largest of the seeds."""
+    table = []
+    for algo, exact in expected(env).items():
+        row: dict[str, Any] = {"algo": algo, "exact": f"{exact:.2f}"}
+        for column, as_told in (("greedy", ".2f"), ("sampled", ".2f"), ("divergence", ".2g")):
+            x = [row[column] for row in rows if row["algo"] == algo]
+            mean, least, most = (format(f(x), as_told) for f in (np.mean, np.min, np.max))
+            row[column] = "-" if np.isnan(x).any() else f"{mean} [{least}, {most}]"
+        table.append(row)
+    return table
+
+
+def draw(folders: list[pathlib.Path], env: str, path: pathlib.Path) -> None:
+    """Draw greedy returns over timesteps, single seeds faint, and what they should end at."""
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    exact = expected(env)
+    for folder in folders:
+        run = load.load(folder, "greedy_return")
+        (line,) = axes.plot(run.timesteps, np.median(run.values, axis=1), label=run.algo)
+        axes.plot(run.timesteps, run.values, color=line.get_color(), alpha=0.15, lw=0.8)
+        axes.axhline(exact[run.algo], color=line.get_color(), ls=":", lw=1)
+    axes.set_ylim(2.0 * exact["ail"], 25.0)
+    axes.set(xlabel="simulated timesteps per seed", ylabel="greedy return, median over seeds")
+    axes.set_title(f"{env}; dotted: exact", fontsize="medium")
+    axes.legend(loc="center right")
+    axes.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
+    """Train, compute, write; `make_runner` makes what trains.
+
+    Raises:
+      ValueError: when an argument is out of its range.
+      StopError: when a run ends before it is done.
+    """
+    args, further = cli.parse(
+        Args, args=sys.argv[1:], description=__doc__, return_unknown_args=True
+    )
+    figures.check_ending(args.to)
+    words = ["--env", args.env, "--seeds", str(args.seeds), *further]
+    folders = [train([*words, "--algo", "expert"], make_runner)]
+    rows = measure(folders[0])
+    best = max(rows, key=lambda row: row["sampled"])["seed"]
+    expert = policy_of(folders[0], best)
+    for chosen in (["--algo", "ail", "--expert", str(expert)], ["--algo", "a2d"]):
+        folders.append(train([*words, *chosen], make_runner))
+        rows += measure(folders[-1])
+    print(tables.markdown(summary(rows, args.env)), end="")
+    perfect, far = taught.clone(expert)
+    print(
+        f"a perfect clone of the expert of seed {best}: greedy {perfect.greedy:.2f}, "
+        f"sampled {perfect.sampled:.2f}, divergence {far:.2g}"
+    )
+    draw(folders, args.env, args.to)
+    tables.write(args.to.with_suffix(".csv"), rows)
+    print(f"wrote {args.to} and {args.to.with_suffix('.csv')}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
