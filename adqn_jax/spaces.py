@@ -56,7 +56,7 @@ def action_space(env: Environment, env_params: Any) -> Spec:
         space = declared(env_params)
         if not isinstance(space, spaces.Box):
             return space
-        low, high = _bounds(space)
+        low, high = bounds(space)
     return spaces.Box(low, high, tuple(space.shape), jnp.dtype(jnp.float32))
 
 
@@ -70,7 +70,7 @@ def executed(action: Array, space: Spec) -> Array:
     """Return what an environment is given of actions, [..., *shape]: a Box's are clipped to it."""
     if not isinstance(space, spaces.Box):
         return action
-    return jnp.clip(action, *_bounds(space))
+    return jnp.clip(action, *bounds(space))
 
 
 def units(space: Spec) -> tuple[np.ndarray, np.ndarray]:
@@ -78,13 +78,13 @@ def units(space: Spec) -> tuple[np.ndarray, np.ndarray]:
 
     They are 0 and 1 where a bound is none that one can divide by: beyond `UNBOUNDED`.
     """
-    low, high = (bound.astype(np.float64) for bound in _bounds(space))
+    low, high = (bound.astype(np.float64) for bound in bounds(space))
     finite = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
     low, high = np.where(finite, low, -1.0), np.where(finite, high, 1.0)
     return ((low + high) / 2).astype(np.float32), ((high - low) / 2).astype(np.float32)
 
 
-def _bounds(space: Spec) -> tuple[np.ndarray, np.ndarray]:
+def bounds(space: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Return both bounds of a Box, float32 [*shape] each."""
     low, high = (
         np.broadcast_to(np.asarray(bound, np.float32), space.shape)

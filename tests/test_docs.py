@@ -89,15 +89,6 @@ def test_environments_of_others() -> None:
     exec(compile(code(page), page, "exec"), {"__name__": "environments"})
 
 
-def test_embedding_with_x64() -> None:
-    """The same program in a pipeline that has switched JAX to 64 bits."""
-    with jax.enable_x64(True):
-        names: dict[str, Any] = {"__name__": "embedding"}
-        exec(compile(code("embedding.md"), "embedding.md", "exec"), names)
-    state = names["states"]
-    assert {x.dtype.itemsize for x in jax.tree.leaves(state.agent.params)} == {4}
-
-
 def test_acting_with_a_policy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block of getting-started.md, with a policy that has learnt nothing."""
     monkeypatch.chdir(tmp_path)

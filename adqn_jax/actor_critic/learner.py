@@ -140,9 +140,9 @@ class Learner:
         estimate of KL(π_old || π).
         """
         outputs, _ = self.networks.unroll(params, batch.inputs, batch.memory)
-        counted = batch.trained.astype(jnp.float32)
-        share = counted / jnp.maximum(counted.sum(), 1.0)  # there may be nothing to train on
-        weight = share if self.config.over_time == "mean" else counted / counted.shape[1]
+        share = weight = _share(batch.trained)
+        if self.config.over_time == "sum":
+            weight = batch.trained.astype(jnp.float32) / batch.trained.shape[1]
         said, policy = outputs["actor"], self.networks.distribution
         actor, measured = self._actor(hyper, policy.log_prob(said, batch.action), batch)
         entropy = measured["mean_entropy"] = policy.entropy(said)
@@ -216,8 +216,13 @@ def _over_slots(loss: Callable[..., Array], *slots: Array, fixed: tuple[Any, ...
     return result
 
 
-def _normalise(advantage: Array, trained: Array) -> Array:
+def _share(trained: Array) -> Array:
+    """Weigh slots that count alike, [T, B], to a sum of 1; there may be nothing to train on."""
     counted = trained.astype(jnp.float32)
-    share = counted / jnp.maximum(counted.sum(), 1.0)
+    return counted / jnp.maximum(counted.sum(), 1.0)
+
+
+def _normalise(advantage: Array, trained: Array) -> Array:
+    share = _share(trained)
     centred = advantage - jnp.sum(share * advantage)
     return centred / (jnp.sqrt(jnp.sum(share * jnp.square(centred))) + 1e-8)

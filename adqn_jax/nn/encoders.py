@@ -10,7 +10,7 @@ from gymnax.environments import spaces
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.grids import BoxGridEncoder, DictGridEncoder, ImageEncoder
 from adqn_jax.nn.linear import Embedding, Linear, linear, xavier_relu
-from adqn_jax.spaces import UNBOUNDED, executed, is_image, is_index_grid, units
+from adqn_jax.spaces import UNBOUNDED, bounds, executed, is_image, is_index_grid, units
 from adqn_jax.types import Array, Spec
 
 
@@ -167,13 +167,11 @@ def _is_one_grid(space: spaces.Dict) -> bool:
 def _flatten(x: Array, space: spaces.Box, scales: bool) -> Array:
     lead = x.shape[: x.ndim - len(space.shape)]
     flat = jnp.reshape(x, (*lead, math.prod(space.shape))).astype(jnp.float32)
-    return flat / _bounds(space) if scales else flat
+    return flat / _scale(space) if scales else flat
 
 
-def _bounds(space: spaces.Box) -> np.ndarray:
+def _scale(space: spaces.Box) -> np.ndarray:
     """Return the largest magnitude of each entry, 1 where the space declares none, float [N]."""
-    low, high = (
-        np.broadcast_to(np.asarray(b), space.shape).ravel() for b in (space.low, space.high)
-    )
-    largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float32)
+    low, high = (bound.ravel() for bound in bounds(space))
+    largest = np.maximum(np.abs(low), np.abs(high))
     return np.where((largest > 0) & (largest < UNBOUNDED), largest, np.float32(1.0))

@@ -12,15 +12,11 @@ import run
 import table
 from adqn_jax import ALGORITHMS, Algorithm, load_policy
 from adqn_jax.families import algorithms
-from runs import WORDS, call, script
+from runs import WORDS, call
 from support import options, paper
 
 NAME = "sixth"
 FOLDER = pathlib.Path("runs", "heavenhell-1", NAME, "default")
-REGISTERING = f"""
-from adqn_jax.value.algorithms import ALGORITHMS, Algorithm
-ALGORITHMS[{NAME!r}] = Algorithm({NAME!r}, "state", "bootstrap")
-"""
 SHORT = ("--algo", NAME, "--seeds", "2", "--total-timesteps", "320")
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -49,16 +45,10 @@ def test_every_command() -> None:
     assert pathlib.Path("table.csv").read_text().count(NAME) == 1
 
 
-def test_figure1_trains_it_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paper's five otherwise; a run is a process of its own, which registers it, too."""
+def test_figure1_trains_it_when_told() -> None:
+    """The paper's five otherwise."""
     assert figure1.Args().algos == paper.ALGORITHMS
     assert NAME not in paper.ALGORITHMS
-    pathlib.Path("sitecustomize.py").write_text(REGISTERING)
-    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path.cwd()))
-    words = ("--envs", "heavenhell-1", "--algos", NAME, "--seeds", "1", "--fraction", "0.001")
-    done = script("figure1.py", *words, cwd=pathlib.Path.cwd())
-    assert done.returncode == 0, done.stderr
-    assert pathlib.Path("figure1.png").exists()
 
 
 def test_help_and_refusals_name_it() -> None:

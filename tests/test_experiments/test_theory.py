@@ -15,7 +15,7 @@ from support import theorems
 @pytest.mark.usefixtures("own_folder")
 def test_everything_holds(tmp_path: pathlib.Path) -> None:
     """The table, with every bound kept, the pictures and the training run."""
-    short = ("--episodes", "400", "--seeds", "2", "--corridor", "1", "--timesteps", "25000")
+    short = ("--episodes", "400", "--seeds", "2", "--corridor", "1", "--timesteps", "9000")
     done = call(theory.main, *short, "--training-seeds", "1", "--out", "out")
     assert done.code == 0, done.err
     assert "DOES NOT HOLD" not in done.out

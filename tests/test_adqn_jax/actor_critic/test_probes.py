@@ -58,11 +58,10 @@ def test_action(algorithm: str) -> None:
         close(looked["V(s)"], 1.0, atol=0.2)
 
 
-@pytest.mark.parametrize("history", ["gru", "lstm"])
-def test_memory(history: str) -> None:
+def test_memory() -> None:
     """What was seen two steps ago is named now, though rows begin anywhere in an episode."""
     rows, looked = learned(
-        probes.Memory(), "ppo-asym", history=history, steps_per_iteration=4, return_lambda=0.9,
+        probes.Memory(), "ppo-asym", steps_per_iteration=4, return_lambda=0.9,
     )  # fmt: skip
     time = slot_times(rows)
     right = np.take_along_axis(

@@ -32,7 +32,7 @@ def text_of(value: Any) -> str:
 
 
 @given(settings_of_a_field())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_value_becomes_its_words(setting: tuple[str, Any]) -> None:
     """Of every kind of option: read by `parse`, they set this field to this value."""
     name, value = setting
