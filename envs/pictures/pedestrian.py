@@ -41,7 +41,7 @@ class PedestrianPicture:
         speed = self._draw(axes, state)
         if not kind.any():
             return f"speed {speed}, nobody there"
-        return f"speed {speed}, somebody sets off at {NEAR[int(kind.argmax())]}"
+        return f"speed {speed}; sets off at {NEAR[int(kind.argmax())]}"
 
     def observation(self, axes: Axes, observation: np.ndarray) -> str:
         """Draw the pedestrian where he is seen."""
