@@ -1,5 +1,6 @@
 """Pedestrian: every transition against a replay in words, what is hidden, and the exact values."""
 
+import csv
 import functools
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from adqn_jax import envs
 from adqn_jax.envs.pedestrian import PedestrianState
+from runs import ROOT
 from support import occlusion
 
 #: How near a car must be, by kind; nobody is there of the first.
@@ -198,3 +200,20 @@ def test_exact_values() -> None:
     assert (found.sampled, found.greedy) == pytest.approx((30.763, 28.5), abs=1e-3)
     assert found.sampled_collisions == pytest.approx(0.416, abs=1e-3)
     assert found.greedy_collisions == pytest.approx(0.5)
+
+
+def test_ordering_of_the_results() -> None:
+    """As docs/imitation.md says: expert above A2D above the clone, which collides."""
+    last: dict[str, list[dict[str, str]]] = {}
+    for algo in ("expert", "a2d", "ail"):
+        with (ROOT / f"docs/results/imitation/pedestrian-{algo}/metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        last[algo] = [row for row in rows if row["timesteps"] == rows[-1]["timesteps"]]
+    for column in ("sampled_return", "greedy_return"):
+        expert, a2d, ail = (
+            [float(row[column]) for row in last[algo]] for algo in ("expert", "a2d", "ail")
+        )
+        assert min(expert) > max(a2d)
+        assert np.median(a2d) > 52
+        assert min(a2d) > max(ail)
+    assert max(float(row["eval_success"]) for row in last["ail"]) < 0.8
