@@ -22,6 +22,7 @@ from .four_rooms import MemoryFourRooms
 from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import draw_maze, random_maze
+from .pedestrian import Pedestrian
 from .pomdp import POMDP
 from .registry import KNOWN, Observe, make
 from .tiger_door import TigerDoor
@@ -39,6 +40,7 @@ __all__ = [
     "HeavenHell",
     "MemoryFourRooms",
     "Observe",
+    "Pedestrian",
     "Privileged",
     "PrivilegedEnvironment",
     "TigerDoor",

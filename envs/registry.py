@@ -21,6 +21,7 @@ from .four_rooms import COLOURS, MemoryFourRooms
 from .frozen_lake import FrozenLake
 from .heavenhell import HeavenHell
 from .mazes import random_maze
+from .pedestrian import Pedestrian
 from .tiger_door import TigerDoor
 from .tiles import HazardImages
 from .wrappers import FullyObserved, Privileged
@@ -34,6 +35,7 @@ KNOWN = (
     "foraging[:ROWSxCOLUMNS:AGENTS:ITEMS[:sight=N][:coop][:levels]]",
     "frozenlake[:image]",
     "tigerdoor[-1 | -2 | -3][:image]",
+    "pedestrian",
     "gymnax:NAME[:I,J,...]",
     "brax:NAME[:I,J,...]",
     "pomdp:PATH (a .pomdp file)",
@@ -73,7 +75,7 @@ def make(
           weakest agents, up to three, can only load together, and `:levels`, agents and items
           that differ in strength;
         * `frozenlake`; `tigerdoor`, and `tigerdoor-1`, `-2` and `-3`; with `:image`, what the agent
-          sees is a picture;
+          sees is a picture; `pedestrian`;
         * `gymnax:NAME`, any environment that gymnax registers, whose full observation is then the
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions; `gymnax:Pendulum-v1:0,1` hides the velocity);
@@ -111,6 +113,8 @@ def _changed(name: str, default: Any, params: Mapping[str, float]) -> Any:
 def _find(name: str) -> PrivilegedEnvironment:
     if name == "carflag":
         return CarFlag()
+    if name == "pedestrian":
+        return Pedestrian()
     if match := _HEAVENHELL.fullmatch(name):
         return HeavenHell(int(match[1]))
     if match := _CLEANER.fullmatch(name):

@@ -11,6 +11,7 @@ from .carflag import CarFlag
 from .four_rooms import MemoryFourRooms
 from .hazards import HazardGrid
 from .heavenhell import HeavenHell
+from .pedestrian import CAR, KERB, PLACES, ROAD, Pedestrian, in_sight
 from .tiles import FLOOR, TILE, HazardImages
 from .wrappers import FullyObserved
 
@@ -53,6 +54,12 @@ def secret_of(env: Any) -> Secret | None:
         return Secret(
             hidden=lambda s: (s[..., cells:][..., : shown.shape[1]] @ shown.T).argmax(-1),
             told=functools.partial(_is_lit, env),
+        )
+    if isinstance(env, Pedestrian):
+        return Secret(
+            hidden=lambda s: s[..., CAR + PLACES :].any(-1).astype(int),  # whether he is there
+            # Where he would be seen, not seeing him tells as much.
+            told=lambda o: o[..., CAR:].any(-1) | in_sight(o[..., : ROAD + 1].argmax(-1), KERB),
         )
     return None
 

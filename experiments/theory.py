@@ -28,7 +28,7 @@ from adqn_jax.tabular import (
     policy_iteration,
     supported,
 )
-from support import asymmetric, beliefs, exact, overestimation, presets, theorems
+from support import asymmetric, beliefs, exact, occlusion, overestimation, presets, theorems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +75,7 @@ def main() -> None:
         *theorems.states_mislead(),
         *beliefs.check(),
         *asymmetric.check(),
+        *occlusion.check(),
         *estimates,
         *doubles,
     ]

@@ -35,7 +35,7 @@ from support import measures, paper, presets
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 EXAMPLE = DOCS / "examples" / "tmaze.py"
 
 
@@ -78,7 +78,8 @@ def test_links(page: pathlib.Path) -> None:
 def test_readme_links_every_page() -> None:
     """No page is only to be found by those who look into the folder."""
     readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
+    pages = [page.relative_to(ROOT) for page in PAGES]
+    assert [page for page in pages if f"]({page}" not in readme + "](README.md"] == []
 
 
 def test_embedding() -> None:

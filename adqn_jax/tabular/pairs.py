@@ -47,18 +47,21 @@ def make_pairs(model: Model, memory: Array | Histories) -> Pairs:
         what episodes begin with. Or a belief graph.
     """
     successor = memory.successor if isinstance(memory, Histories) else memory
-    kernel = np.einsum("sat,ato->saot", goes_on(model), model.observation)
+    onwards = goes_on(model)
     begin = [(0, int(state)) for state in np.flatnonzero(model.start)]
     known = {pair: number for number, pair in enumerate(begin)}
     found, rows = list(begin), []
     for before, state in found:  # grows while it is read
-        for action, seen, after in np.argwhere(kernel[state] > 0.0):
-            pair = (int(successor[before, action, seen]), int(after))
-            if pair not in known:
-                known[pair] = len(found)
-                found.append(pair)
-            chance = kernel[state][action, seen, after]
-            rows.append((known[before, state], action, known[pair], chance))
+        # One by one: all at once, [S, A, O, S], take more memory than there may be.
+        for action, after in np.argwhere(onwards[state] > 0.0):
+            shown = model.observation[action, after]
+            for seen in np.flatnonzero(shown):
+                pair = (int(successor[before, action, seen]), int(after))
+                if pair not in known:
+                    known[pair] = len(found)
+                    found.append(pair)
+                chance = onwards[state, action, after] * shown[seen]
+                rows.append((known[before, state], action, known[pair], chance))
     transition = np.zeros((len(found), model.reward.shape[1], len(found)))
     for left, action, reached, chance in rows:
         transition[left, action, reached] += chance

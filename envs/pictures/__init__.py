@@ -16,6 +16,7 @@ from ..foraging import Foraging
 from ..four_rooms import MemoryFourRooms
 from ..hazards import HazardGrid
 from ..heavenhell import HeavenHell
+from ..pedestrian import Pedestrian
 from ..wrappers import FullyObserved
 from .carflag import CarFlagPicture
 from .cleaner import CleanerPicture
@@ -23,6 +24,7 @@ from .foraging import ForagingPicture
 from .four_rooms import FourRoomsPicture
 from .hazards import HazardPicture
 from .heavenhell import HeavenHellPicture
+from .pedestrian import PedestrianPicture
 from .picture import FullyObservedPicture, Picture
 
 #: By the environment's class.
@@ -33,6 +35,7 @@ PICTURES: dict[type, Any] = {
     MemoryFourRooms: FourRoomsPicture,
     Foraging: ForagingPicture,
     HazardGrid: HazardPicture,
+    Pedestrian: PedestrianPicture,
 }
 
 

@@ -25,6 +25,7 @@ NAMES = (
     "frozenlake",
     "tigerdoor",
     "tigerdoor-2",
+    "pedestrian",
     "frozenlake:image",
     "gymnax:CartPole-v1:0,2",
 )

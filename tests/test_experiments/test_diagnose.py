@@ -73,7 +73,15 @@ def test_probe_reads_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["carflag", "heavenhell-2", "memory-four-rooms-7x7", "tigerdoor-1", "tigerdoor-2:image"]
+    "name",
+    [
+        "carflag",
+        "heavenhell-2",
+        "memory-four-rooms-7x7",
+        "tigerdoor-1",
+        "tigerdoor-2:image",
+        "pedestrian",
+    ],
 )
 def test_secrets_are_those_of_the_environments(name: str) -> None:
     """What is hidden stays in an episode and differs between them; some steps tell it."""

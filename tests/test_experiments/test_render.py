@@ -22,7 +22,7 @@ from support.scene import Scene, film, make_scene, strip
 
 NAMES = (
     *("carflag", "heavenhell-3", "cleaner", "memory-four-rooms-7x7", "memory-four-rooms-9x9"),
-    *("foraging", "foraging:9x7:3:2:sight=2:coop", "frozenlake", "tigerdoor:image"),
+    *("foraging", "foraging:9x7:3:2:sight=2:coop", "frozenlake", "tigerdoor:image", "pedestrian"),
 )
 U_NAMES = {"dqn": [], "adqn": ["U(h,s,a)"], "adqn-state": ["U(s,a)"]}
 
