@@ -60,8 +60,8 @@ def test_worth(env: str, tmp_path: pathlib.Path) -> None:
 
 def test_worth_is_of_what_has_no_memory(tmp_path: pathlib.Path) -> None:
     """Nor is it of other environments and families."""
+    remembering = imitating("a2d", history="gru", row_length=4)
     with pytest.raises(ValueError, match="zero has a memory"):
-        remembering = imitating("a2d", history="gru", row_length=4)
         taught.worth(without_weights(tmp_path / "zero", "frozenlake", remembering))
     elsewhere = without_weights(tmp_path / "other", "heavenhell-1", imitating("a2d"))
     for path in (save(tmp_path / "q.npz"), elsewhere):
