@@ -159,8 +159,8 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
         "paper": Preset(_PAPER_ACTOR_CRITIC, ("paper-actor-critic",)),
     },
     imitation.Config: {
-        "fast": Preset(_FAST_IMITATION, ("imitation",), _OF_FAST_IMITATION),
-        "paper": Preset(_PAPER_IMITATION, ("imitation",), _OF_IMITATION),
+        "fast": Preset(_FAST_IMITATION, ("imitation", "fast-imitation"), _OF_FAST_IMITATION),
+        "paper": Preset(_PAPER_IMITATION, ("imitation", "paper-imitation"), _OF_IMITATION),
     },
 }
 
