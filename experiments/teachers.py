@@ -136,6 +136,14 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     )
     figures.check_ending(args.to)
     words = ["--env", args.env, "--seeds", str(args.seeds), *further]
+    asked = options.parse([*words, "--algo", "a2d"])
+    if asked.dry_run:
+        raise ValueError("this command trains three runs: --dry-run is for run.py")
+    if asked.observe != "observation" or asked.config.network.history != "none":
+        raise ValueError(
+            "what a policy is worth is computed from what it does at each observation: observe "
+            "must be observation, and history none"
+        )
     folders = [train([*words, "--algo", "expert"], make_runner)]
     rows = measure(folders[0])
     best = max(rows, key=lambda row: row["sampled"])["seed"]

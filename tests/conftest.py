@@ -49,10 +49,15 @@ WIDE = (
     # Exact comparisons: the largest recording with one algorithm of each kind, the others with all.
     r"test_golden_(training|outputs)\[memory-four-rooms-7x7-(dqn|adqn|adqn-state|a2c|a2c-state)\]",
     r"test_golden_training\[memory-four-rooms-7x7-(adqn-state-vr|a2c-asym)\]",
+    r"test_golden_outputs\[memory-four-rooms-7x7-a2c-asym\]",
     # Rainbow's flags: every pair, set or not, is among the subsets that remain.
     r"test_any_part_of_rainbow\[(?!(none|double\+dueling\+n-step|distributional\+double\+dueling"
     r"|double\+prioritised|distributional\+dueling\+prioritised|distributional\+n-step"
     r"|dueling\+n-step\+prioritised)\])",
+    # Other choices: each value of each is in one that remains, or in tests of the trainer.
+    r"test_other_combinations\[\{'values': '(quantile|particles)'",
+    r"test_other_combinations\[\{'target': 'none', 'replay': 'none', 'replay_ratio': 1.0\}",
+    r"test_no_replay_trains_on_what_was_just_made\[lstm-1\]",
     r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
     r"test_ended_run_ends_as_one_that_was_not\[adqn-interrupted\]",
     r"test_theory\.py::test_everything_holds",

@@ -20,13 +20,26 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
             f"an iteration is whole rows: row_length must divide steps_per_iteration, {steps}, "
             f"got {length}"
         )
+    remembers = algorithm.student == "history" or algorithm.encodes
+    if length == 1 and remembers and config.network.history != "none":
+        raise ValueError(
+            f"memory is learnt on rows of several steps: with history {config.network.history}, "
+            f"row_length must be more than 1, or history none"
+        )
+    gathered = steps * train.num_envs
+    if algorithm.encodes and not gathered <= train.encoder_timesteps < train.total_timesteps:
+        raise ValueError(
+            f"first the encoder is trained, then the expert: encoder_timesteps must be at least "
+            f"{gathered}, an iteration, and less than total_timesteps, {train.total_timesteps}, "
+            f"got {train.encoder_timesteps}"
+        )
     rows = steps // length * train.num_envs
     if algorithm.student != "none":
         held = buffer_pieces(config) * train.num_envs
         if held < rows:
             raise ValueError(
                 f"the buffer must hold an iteration: buffer_timesteps must be at least "
-                f"{steps * train.num_envs}, got {train.buffer_timesteps}"
+                f"{gathered}, got {train.buffer_timesteps}"
             )
         if train.batch_rows > held:
             raise ValueError(
@@ -37,13 +50,16 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
     else:
         updates, batch = train.value_epochs * train.value_minibatches, rows
         batch //= train.value_minibatches
-    several = ["value_minibatches"] if algorithm.expert == "learnt" else []
-    several += ["expert_minibatches"] if several and config.loss.policy_step == "ppo" else []
-    for name in several:
-        if getattr(train, name) > rows:
+    if algorithm.expert == "learnt":
+        if train.value_minibatches > rows:
             raise ValueError(
-                f"a minibatch is whole rows: {name} must be at most {rows}, the rows of an "
-                f"iteration, got {getattr(train, name)}"
+                f"a minibatch is whole rows: value_minibatches must be at most {rows}, the rows of "
+                f"an iteration, got {train.value_minibatches}"
+            )
+        if config.loss.policy_step == "ppo" and train.expert_minibatches > gathered:
+            raise ValueError(
+                f"a minibatch holds a timestep: expert_minibatches must be at most {gathered}, "
+                f"those of an iteration, got {train.expert_minibatches}"
             )
     return make_plan(
         train, longest_episode=longest_episode, warmup_steps=0, steps=steps, updates=updates,

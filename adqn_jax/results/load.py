@@ -108,6 +108,10 @@ def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, li
 
 
 def _kind(run: Experiment) -> Kind:
-    if run.observe == "state":
+    algo = run.config.algorithm
+    algorithm = families.family_of(algo).algorithms[algo]
+    if run.observe == "state" or getattr(algorithm, "acts_on_state", False):
         return "fully observing"
-    return "memoryless" if run.config.parts["network"].history == "none" else "agent"
+    # Imitation has no memory unless one is asked for: there it takes nothing away.
+    usual = type(run.config)().parts["network"].history
+    return "memoryless" if run.config.parts["network"].history == "none" != usual else "agent"

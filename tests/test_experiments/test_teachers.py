@@ -60,10 +60,9 @@ def test_worth(env: str, tmp_path: pathlib.Path) -> None:
 
 def test_worth_is_of_what_has_no_memory(tmp_path: pathlib.Path) -> None:
     """Nor is it of other environments and families."""
+    remembering = imitating("a2d", history="gru", row_length=4)
     with pytest.raises(ValueError, match="zero has a memory"):
-        taught.worth(
-            without_weights(tmp_path / "zero", "frozenlake", imitating("a2d", history="gru"))
-        )
+        taught.worth(without_weights(tmp_path / "zero", "frozenlake", remembering))
     elsewhere = without_weights(tmp_path / "other", "heavenhell-1", imitating("a2d"))
     for path in (save(tmp_path / "q.npz"), elsewhere):
         with pytest.raises(ValueError, match=r"is no policy of imitation on Frozen Lake"):
@@ -89,6 +88,21 @@ def quickly(points: Any, *world: Any) -> Any:
     usual: Any = types.SimpleNamespace(compile=runner.compile)
     vars(runner)["compile"] = lambda: compile_quickly(usual)
     return runner
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--dry-run", "--dry-run is for run.py"),
+        ("--history gru --row-length 25", "history none"),
+        ("--observe state", "observe must be observation"),
+    ],
+)
+def test_what_cannot_be_compared(words: str, message: str) -> None:
+    """Is refused before anything is trained."""
+    ended = call(teachers.main, *WORDS, *words.split())
+    assert (ended.code, message in ended.err) == (2, True), ended.err
+    assert not list(pathlib.Path().iterdir())
 
 
 def test_command() -> None:

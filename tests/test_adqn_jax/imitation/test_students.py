@@ -57,7 +57,7 @@ def train(config: Config, given: Teacher | None = None) -> tuple[Any, Any]:
 
 def test_both_ends_of_beta() -> None:
     """With β = 1 the expert acts, with 0 the student; the student remembers in either case."""
-    trainer = make_trainer(imitating("a2d", history="gru"), ENV, PARAMS)
+    trainer = make_trainer(imitating("a2d", history="gru", row_length=4), ENV, PARAMS)
     networks = trainer.agent.networks
 
     @jax.jit
@@ -217,6 +217,14 @@ def test_what_is_refused() -> None:
         (imitating("a2d", buffer_timesteps=16), None, "buffer must hold an iteration"),
         (imitating("a2d", batch_rows=65), None, "batch_rows must be at most 64"),
         (imitating("expert", value_minibatches=33), None, "value_minibatches must be at most 32"),
+        (
+            imitating("expert", policy_step="ppo", expert_minibatches=33),
+            None,
+            "expert_minibatches must be at most 32",
+        ),
+        (imitating("a2d", history="gru"), None, "row_length must be more than 1, or history none"),
+        (imitating("pre-encoder", encoder_timesteps=31), None, "must be at least 32, an iteration"),
+        (imitating("pre-encoder", encoder_timesteps=600), None, "less than total_timesteps, 600"),
     ):
         with pytest.raises(ValueError, match=message):
             make_trainer(config, ENV, PARAMS, given)

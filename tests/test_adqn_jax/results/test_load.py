@@ -1,11 +1,13 @@
 """Run folders as figures and tables read them."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
 import numpy as np
 import pytest
 
+from adqn_jax import families
 from adqn_jax.results import experiment
 from adqn_jax.results.load import by_env, is_done, load, load_all
 from runs import write_run
@@ -33,6 +35,27 @@ def test_a_run_is_read(tmp_path: pathlib.Path) -> None:
     np.testing.assert_allclose(run.final, np.array([18.5, 18.6, 18.7]))  # of the last two
     np.testing.assert_array_equal(run.stability, 0)
     assert (run.seeds.tolist(), run.failed, run.training_seconds) == ([0, 1, 2], 0, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("algo", "changes", "kind"),
+    [
+        ("dqn", {"history": "none"}, "memoryless"),
+        ("a2d", {}, "agent"),  # without memory, as it is unless one is asked for
+        ("a2d", {"history": "gru"}, "agent"),
+        ("expert", {"history": "gru"}, "fully observing"),
+        ("dagger", {}, "fully observing"),
+        ("pre-encoder", {}, "agent"),
+    ],
+)
+def test_kinds(algo: str, changes: dict[str, Any], kind: str, tmp_path: pathlib.Path) -> None:
+    """Bounds are told from agents by what a run's algorithm and options let it see."""
+    folder = made_up(tmp_path / "carflag" / "dqn" / "x")
+    run = experiment.read(folder)
+    config = families.family_of(algo).config(algorithm=algo).replace(**changes)
+    run = dataclasses.replace(run, config=config)
+    experiment.write(folder, run.to_json())
+    assert load(folder).kind == kind
 
 
 def test_what_older_runs_lack(tmp_path: pathlib.Path) -> None:
