@@ -89,6 +89,7 @@ IMITATING = imitation.Config(
         value_minibatches=4,
         expert_epochs=1,
         expert_minibatches=2,
+        encoder_timesteps=200,
         log_every=250,
         eval_episodes=8,
     ),
