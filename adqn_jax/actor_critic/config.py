@@ -8,7 +8,9 @@ from flax import struct
 from adqn_jax.config import BaseConfig, LoopConfig, NetworkConfig, Range, ReadWhen, above
 
 _SEES_HISTORY = ReadWhen(
-    "critic", ("history", "history-state"), "an algorithm whose critic sees the history"
+    "critic",
+    ("history", "history-state"),
+    "a critic that sees the history, that of any algorithm but reinforce and what ends in -state",
 )
 _CRITICS = ("history", "history-state", "state")
 _HAS_CRITIC = ReadWhen("critic", _CRITICS, "an algorithm with a critic, which is any but reinforce")
@@ -107,7 +109,8 @@ class TrainConfig(LoopConfig):
     history_encoders: Annotated[Literal["separate", "shared"], _SEES_HISTORY] = "separate"
     """Whether actor and critic encode the history apart; or the critic reads the actor's encoding,
     which both losses then train, for about half the arithmetic. A `shared` one is the actor's: its
-    step size, its gradient's norm, its policy file. Read where the critic sees the history."""
+    step size, its gradient's norm, its policy file. Not read by `reinforce` and what ends in
+    `-state`."""
     max_grad_norm: Annotated[float, Range(0)] = 0.0
     """Largest norm of the gradient of each network, the actor's and the critic's apart; 0: no
     clipping."""
