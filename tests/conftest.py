@@ -60,7 +60,7 @@ WIDE = (
     r"test_no_replay_trains_on_what_was_just_made\[lstm-1\]",
     r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
     # Imitation's exact resume stays; that of the other families is tested both ways.
-    r"test_trainer\.py::test_.*\[imitating\]",
+    r"test_trainer\.py::test_(same|seed|chunks|timesteps).*\[imitating\]",
     r"test_overestimation\.py::test_q_learning_overestimates",
     r"test_ended_run_ends_as_one_that_was_not\[adqn-interrupted\]",
     r"test_theory\.py::test_everything_holds",

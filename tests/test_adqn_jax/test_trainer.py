@@ -1,6 +1,7 @@
 """Identities of the whole trainer: pieces and whole, one seed and many, twice the same."""
 
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -326,19 +327,27 @@ def test_no_nans_in_an_update() -> None:
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), params))
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def calls_of_host(program: str) -> list[str]:
+    """List what of a lowered program asks the host."""
+    return re.findall(r"custom_call @(\w*(?:callback|py_func)\w*)", program)
+
+
 @pytest.mark.parametrize(
     ("config", "env"),
     [*((config, ENV) for config in CONFIGS), (ON_POLICY, probes.Pictured(2))],
     ids=[*KINDS, "continuous"],
 )
-def test_lowers_for_accelerators(config: BaseConfig, env: Any, platform: str) -> None:
-    """Start, iteration and evaluation are programs for a GPU and a TPU, too."""
+def test_lowers_for_accelerators(config: BaseConfig, env: Any) -> None:
+    """Start, iteration and evaluation are programs for a GPU and a TPU, too; none asks the host."""
     trainer = make_trainer(config, env, ENV_PARAMS if env is ENV else env.default_params)
 
     def run(key: jax.Array) -> Any:
         state = trainer.iterate(trainer.init(key), config.parts["hyper"], 1)
         return trainer.evaluate(state, config.parts["hyper"])
 
-    lowered = jax.jit(run).trace(jax.random.key(0)).lower(lowering_platforms=(platform,))
-    assert "while" in lowered.as_text()
+    both = ("cuda", "tpu")
+    program = jax.jit(run).trace(jax.random.key(0)).lower(lowering_platforms=both).as_text()
+    assert "while" in program
+    assert calls_of_host(program) == []
+    asks = jax.jit(lambda x: jax.pure_callback(lambda y: y, x, x)).lower(jnp.float32(0))
+    assert calls_of_host(asks.as_text()), "a callback would be seen"
