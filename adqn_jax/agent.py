@@ -76,8 +76,11 @@ class Agent(Protocol[S]):
     def policy(self, state: S) -> Who:
         """Return who is evaluated."""
 
-    def others(self, state: S) -> dict[str, Who]:
-        """Return who else is evaluated, by what it is; the metrics have `<name>_return` of each."""
+    def others(self, state: S) -> dict[str, Who | None]:
+        """Return who else is evaluated, by what it is; the metrics have `<name>_return` of each.
+
+        None is `policy` itself, by another name: it is evaluated once.
+        """
 
     def deployed(self, state: S) -> Params:
         """Return the parameters of `policy`, and of what is saved with it; many seeds will do."""

@@ -1,11 +1,22 @@
-"""Gradient steps: an optimiser of its own for each network."""
+"""Gradient steps: rows dealt out to minibatches, an optimiser of its own for each network."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import optax
 
 from adqn_jax.types import Array, Params, PyTree
+
+
+def deal(key: Array, epochs: int, number: int, rows: int) -> Array:
+    """Deal rows out anew in every epoch, int32 [epochs * number, rows // number].
+
+    `key` is consumed; the last `rows % number` of an epoch are left out.
+    """
+    keys = jax.random.split(key, epochs)
+    order = jax.vmap(lambda k: jax.random.permutation(k, rows))(keys)
+    return order[:, : rows // number * number].reshape(epochs * number, rows // number)
 
 
 def adam(rate: Array | float, eps: Array | float, max_norm: float) -> Any:

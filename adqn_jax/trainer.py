@@ -159,10 +159,10 @@ class Trainer:
         hyper = _float32(hyper)
         episodes = self.evaluation_episodes(state, hyper)
         timesteps = self.plan.timesteps(state.iteration)
-        others = {
-            f"{name}_return": self.evaluation_episodes(state, hyper, who).undiscounted_return.mean()
-            for name, who in self.agent.others(state.agent).items()
-        }
+        others = {}
+        for name, who in self.agent.others(state.agent).items():
+            of_who = episodes if who is None else self.evaluation_episodes(state, hyper, who)
+            others[f"{name}_return"] = of_who.undiscounted_return.mean()
         return {
             "timesteps": timesteps,
             "updates": state.iteration * self.plan.updates_per_iteration,

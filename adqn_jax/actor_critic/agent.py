@@ -13,6 +13,7 @@ from adqn_jax.actor_critic.learner import Batch, Learner, Numbers
 from adqn_jax.actor_critic.networks import Actor, ActorCriticNetworks, make_networks
 from adqn_jax.actor_critic.plan import has_target, plan_of
 from adqn_jax.actor_critic.segment import make_segment
+from adqn_jax.descent import deal
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.spaces import Spaces
@@ -116,11 +117,9 @@ class ActorCriticAgent:
 
     def _minibatches(self, key: Array) -> Array:
         """Deal rows out anew in every epoch, int32 [updates, rows of each]; `key` is consumed."""
-        rows, updates = self.plan.num_envs, self.plan.updates_per_iteration
-        epochs = updates * self.plan.batch_rows // rows
-        keys = jax.random.split(key, epochs)
-        order = jax.vmap(lambda k: jax.random.permutation(k, rows))(keys)
-        return order.reshape(updates, self.plan.batch_rows)
+        minibatches = self.plan.num_envs // self.plan.batch_rows
+        epochs = self.plan.updates_per_iteration // minibatches
+        return deal(key, epochs, minibatches, self.plan.num_envs)
 
     def _learning_rate(self, hyper: Hyperparameters, timesteps: Array) -> Array:
         share = _linear(1.0, hyper.rate_end, timesteps / jnp.float32(self.plan.total_timesteps))

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from adqn_jax.surrogates import clipped_surrogate
 from adqn_jax.types import Array
 
 
@@ -43,11 +44,8 @@ def clipped_surrogate_loss(
     Returns:
       The loss, a scalar.
     """
-    chex.assert_rank([log_prob, old_log_prob, advantage, clip_range], 0)
     advantage = jax.lax.stop_gradient(advantage)
-    ratio = jnp.exp(log_prob - jax.lax.stop_gradient(old_log_prob))
-    clipped = jnp.clip(ratio, 1.0 - clip_range, 1.0 + clip_range)
-    return -jnp.minimum(ratio * advantage, clipped * advantage)
+    return -clipped_surrogate(log_prob, old_log_prob, advantage, clip_range)
 
 
 def value_loss(value: Array, target: Array) -> Array:

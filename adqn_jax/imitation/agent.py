@@ -110,11 +110,13 @@ class ImitationAgent:
         """Return the student, or the expert where there is none."""
         return self.networks.actor(state.params)
 
-    def others(self, state: ImitationState) -> dict[str, Mixture]:
+    def others(self, state: ImitationState) -> dict[str, Mixture | None]:
         """Return the same acting greedily and drawing actions, and the student's expert."""
-        others = {
-            "greedy": self.networks.actor(state.params, greedy=True),
-            "sampled": self.networks.actor(state.params, greedy=False),
+        others: dict[str, Mixture | None] = {
+            name: None
+            if greedy == self.networks.greedy
+            else self.networks.actor(state.params, greedy=greedy)
+            for name, greedy in (("greedy", True), ("sampled", False))
         }
         if self.algorithm.student != "none":
             others["expert"] = dataclasses.replace(self._mixture(state, 1.0), student=None)

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax import trust_region
+from adqn_jax.descent import deal
 from adqn_jax.imitation import losses
 from adqn_jax.imitation.config import Hyperparameters
 from adqn_jax.imitation.learner import Gathered, Learner, Trained
-from adqn_jax.imitation.slots import deal, mean, taken
+from adqn_jax.imitation.slots import mean, taken
+from adqn_jax.surrogates import clipped_surrogate
 from adqn_jax.types import Array, Inputs, Params
 
 _REGION = trust_region.TrustRegion()
@@ -124,7 +126,7 @@ def _clipped(
 
     def loss(params: Params, at: Array) -> Array:
         log_probs = learner.networks.expert(params, jax.tree.map(lambda x: x[at], slots.inputs))
-        terms = jax.vmap(losses.clipped_surrogate, (0, 0, 0, None))(
+        terms = jax.vmap(clipped_surrogate, (0, 0, 0, None))(
             taken(log_probs, slots.action[at]), old[at], slots.advantage[at], hyper.clip_range
         )
         return -mean(terms + _bonus(hyper, learner, log_probs), slots.valid[at])

@@ -1,4 +1,4 @@
-"""Over slots: actions' own entries, distances and averages; and rows dealt out to minibatches."""
+"""Over slots: actions' own entries, distances and averages."""
 
 from collections.abc import Mapping
 
@@ -23,13 +23,6 @@ def kl(expert: Array, student: Array) -> Array:
 def squares(flat: Array, state: PyTree) -> Array:
     """Average squared differences of states, [..., D] and [..., *shape], over their entries."""
     return jnp.square(flat - state.reshape(flat.shape)).mean(-1)
-
-
-def deal(key: Array, epochs: int, number: int, rows: int) -> Array:
-    """Deal rows out anew in every epoch, int32 [epochs * number, rows // number]."""
-    keys = jax.random.split(key, epochs)
-    order = jax.vmap(lambda k: jax.random.permutation(k, rows))(keys)
-    return order[:, : rows // number * number].reshape(epochs * number, rows // number)
 
 
 def taken(x: Array, action: Array) -> Array:
