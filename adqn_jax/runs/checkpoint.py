@@ -4,6 +4,9 @@ A checkpoint is a folder named by the iterations finished. Orbax's CheckpointMan
 `states/` and `history/` under another name, then renamed, so that it is there whole or not at all;
 and it keeps the last two. `manifest.json` is ours, and tells later whether a checkpoint still is
 as it was written. Loading reads numbers and JSON, and executes nothing.
+
+Of a run in several processes each writes and reads the places of its own, of arrays that Orbax keeps
+as wholes: any number of processes may go on with them.
 """
 
 import concurrent.futures
@@ -18,8 +21,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from adqn_jax.runs import manifest
+from adqn_jax.runs import cluster, manifest
+from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 from adqn_jax.types import PyTree, TrainState
 
 _KEEP = 2
@@ -37,10 +42,14 @@ class Newest:
 class Checkpoints:
     """The two newest checkpoints of a run, in one folder; written in the background."""
 
-    def __init__(self, folder: pathlib.Path, num_seeds: int):
-        """Use the folder, which is created when the first checkpoint of the seeds is written."""
+    def __init__(self, folder: pathlib.Path, num_seeds: int, share: range | None = None):
+        """Use the folder, which is created when the first checkpoint of the seeds is written.
+
+        This process has a share of the seeds: all of them, unless it is one of several.
+        """
         self.folder = folder.absolute()
         self.num_seeds = num_seeds
+        self.share = range(num_seeds) if share is None else share
         self.last: int | None = None  # written or restored
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: concurrent.futures.Future[int] | None = None
@@ -52,6 +61,15 @@ class Checkpoints:
         Raises:
           ValueError: when those that it holds are all damaged, or of another format.
         """
+
+        def find() -> list[Any] | None:
+            found = self._newest()
+            return found and [found.iterations, found.damaged]
+
+        found = cluster.from_first(find)
+        return found and Newest(found[0], tuple(found[1]))
+
+    def _newest(self) -> Newest | None:
         damaged: list[str] = []
         for iterations in sorted(self._steps(), reverse=True):
             problem = manifest.problem(self.folder / str(iterations))
@@ -72,13 +90,15 @@ class Checkpoints:
 
         Args:
           iterations: finished so far.
-          states: of all seeds, leaves [S or more, ...]; what is beyond S is left out. They may be
-            donated as soon as this returns.
+          states: of all seeds, leaves [S or more, ...]; what is beyond S is left out. Or of this
+            process's places, which are written one and all. They may be donated as soon as this
+            returns.
           history: whatever else belongs to them, and JSON can hold.
         """
         self._collect()
         if iterations != self.last:
-            host = jax.tree.map(lambda x: _copy(x, self.num_seeds), _with_bits(states))
+            most = self.num_seeds if cluster.count() == 1 else None
+            host = jax.tree.map(lambda x: _copy(x, most), _with_bits(states))
             # Training goes on with the history while it is being written.
             history = json.loads(json.dumps(history))
             self._pending = self._pool.submit(self._write, iterations, host, history)
@@ -117,8 +137,9 @@ class Checkpoints:
 
         Args:
           iterations: which one.
-          like: shapes, dtypes and shardings of the states. They may have room for more seeds
-            than were saved, as the number of devices decides: the last one fills it.
+          like: shapes, dtypes and shardings of the states of this process's places. There may be
+            more of these than it has seeds, as the number of devices decides: the last one fills
+            them.
 
         Returns:
           The states and the history.
@@ -127,46 +148,86 @@ class Checkpoints:
           ValueError: when the checkpoint does not hold such states.
         """
 
-        def empty(x: jax.ShapeDtypeStruct) -> np.ndarray:
-            shape = (self.num_seeds, *x.shape[1:])
-            return np.broadcast_to(np.zeros((), x.dtype), shape)  # takes no memory
-
-        expected = jax.tree.map(empty, jax.eval_shape(_with_bits, like))
+        like_bits = jax.eval_shape(_with_bits, like)
         try:
-            host, history = self._read(iterations, expected)
+            host, history = self._read(iterations, like_bits)
         except (ValueError, KeyError, TypeError) as error:
             step = self.folder / str(iterations)
             raise ValueError(f"{step} holds no states of this run's networks and buffer") from error
-        places = len(like.iteration)
-        host = jax.tree.map(lambda x: x[np.arange(places).clip(max=self.num_seeds - 1)], host)
         states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
         self.last = iterations
         return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
 
-    def _read(self, iterations: int, expected: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        ocp = _orbax()
+    def _read(self, iterations: int, like: PyTree) -> tuple[PyTree, dict[str, Any]]:
+        """Read what belongs into this process's places, on the host."""
+        ocp, places = _orbax(), len(like.iteration)
+        step = self.folder / str(iterations) / "states"
+        saved = _leaves(ocp.StandardCheckpointHandler().metadata(step).tree)
+        if part := 0 < len(self.share) < self.num_seeds:
+            if _of_a_place(saved) != _of_a_place(_leaves(like)):
+                raise ValueError("other shapes")
+            # Where there were fewer places, Orbax fills those left over with zeros.
+            rows, sharding = cluster.count() * places, _over_processes()
+            chosen = np.arange(places).clip(max=len(self.share) - 1)
+        else:  # one process has all seeds, and one without any takes the last one
+            rows, sharding = saved["iteration"].shape[0], None
+            chosen = (cluster.index() * places + np.arange(places)).clip(max=self.num_seeds - 1)
+
+        def expect(x: jax.ShapeDtypeStruct) -> Any:
+            shape = (rows, *x.shape[1:])
+            if part:
+                return jax.ShapeDtypeStruct(shape, x.dtype, sharding=sharding)
+            return np.broadcast_to(np.zeros((), x.dtype), shape)  # takes no memory
+
         items = ocp.args.Composite(
-            states=ocp.args.StandardRestore(expected), history=ocp.args.JsonRestore()
+            states=ocp.args.StandardRestore(jax.tree.map(expect, like), strict=not part),
+            history=ocp.args.JsonRestore(),
         )
-        with ocp.CheckpointManager(self.folder) as manager:
+        options = ocp.CheckpointManagerOptions(**_among({cluster.index()}))
+        with ocp.CheckpointManager(self.folder, options=options) as manager:
             restored = manager.restore(iterations, args=items)
-        return restored["states"], restored["history"]
+
+        def choose(x: Any) -> np.ndarray:
+            return np.asarray(x.addressable_data(0) if part else x)[chosen]
+
+        return jax.tree.map(choose, restored["states"]), restored["history"]
 
     def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
+        try:
+            # Where process 0 fails, all try again later; where one fails later on, all end.
+            if problem := cluster.from_first(lambda: self._prepare(host), "checkpoint"):
+                raise OSError(*problem)
+        except OSError:
+            self._delete_unfinished()
+            raise
+        try:
+            self._save(iterations, host, history)
+        except Exception as error:  # tensorstore raises what it likes
+            if cluster.count() > 1:
+                raise StopError(
+                    CANNOT_WRITE,
+                    f"process {cluster.index()} could not write a checkpoint ({_line(error)}): when "
+                    f"that is mended, --resume goes on from the last one",
+                ) from error
+            self._delete_unfinished()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(_line(error)) from error
+        return iterations
+
+    def _prepare(self, host: PyTree) -> list[Any] | None:
+        """Make room for a checkpoint; return what an error would be made of."""
         try:
             self.folder.mkdir(exist_ok=True)
             self._delete_unfinished()  # what a killed run left
             for step in self._steps():
                 if self.last is None or step > self.last:  # a damaged one
                     shutil.rmtree(self.folder / str(step))
-            _reserve(self.folder, sum(x.nbytes for x in jax.tree.leaves(host)))
-            self._save(iterations, host, history)
-        except Exception as error:  # tensorstore raises what it likes
-            self._delete_unfinished()
-            if isinstance(error, OSError):
-                raise
-            raise OSError(str(error).partition("\n")[0]) from error
-        return iterations
+            size = sum(x.nbytes for x in jax.tree.leaves(host))
+            _reserve(self.folder, cluster.count() * size)
+        except OSError as error:
+            return [error.errno, error.strerror, error.filename]
+        return None
 
     def _save(self, iterations: int, host: PyTree, history: dict[str, Any]) -> None:
         def write_manifest() -> None:
@@ -180,9 +241,11 @@ class Checkpoints:
             async_options=ocp.AsyncOptions(
                 timeout_secs=_TIMEOUT_SECONDS, post_finalization_callback=write_manifest
             ),
+            **_among(set(range(cluster.count()))),
         )
         items = ocp.args.Composite(
-            states=ocp.args.StandardSave(host), history=ocp.args.JsonSave(history)
+            states=ocp.args.StandardSave(jax.tree.map(_whole, host)),
+            history=ocp.args.JsonSave(history),
         )
         with ocp.CheckpointManager(self.folder, options=options) as manager:
             manager.save(iterations, args=items, force=True)
@@ -200,12 +263,52 @@ def _with_bits(states: TrainState) -> TrainState:
     return dataclasses.replace(states, key=jax.random.key_data(states.key))
 
 
-def _copy(x: jax.Array, num_seeds: int) -> np.ndarray:
+def _copy(x: jax.Array, num_places: int | None) -> np.ndarray:
     """Copy an array shard by shard: `np.asarray` of the whole would keep another copy alive."""
     whole = np.empty(x.shape, x.dtype)
     for shard in x.addressable_shards:
         whole[shard.index] = shard.data
-    return whole[:num_seeds]
+    return whole[:num_places]
+
+
+def _leaves(tree: PyTree) -> dict[str, Any]:
+    """Return the leaves by their names, whatever the nodes are."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
+
+
+def _of_a_place(leaves: dict[str, Any]) -> dict[str, Any]:
+    return {name: (tuple(x.shape[1:]), np.dtype(x.dtype)) for name, x in leaves.items()}
+
+
+def _among(processes: set[int]) -> dict[str, Any]:
+    """Return options of Orbax: who takes part. Its barriers then need no devices."""
+    if cluster.count() == 1:
+        return {}
+    together = _orbax().options.MultiprocessingOptions(
+        primary_host=min(processes), active_processes=processes
+    )
+    return {"multiprocessing_options": together, "create": False}
+
+
+def _over_processes() -> NamedSharding:
+    """Return the layout of the places in host memory: each process has as many, in order."""
+    cpus = {device.process_index: device for device in reversed(jax.devices("cpu"))}
+    devices = np.array([cpus[i] for i in range(cluster.count())])
+    return NamedSharding(jax.sharding.Mesh(devices, ("processes",)), PartitionSpec("processes"))
+
+
+def _whole(x: np.ndarray) -> Any:
+    """Make an array of the places of all processes out of this one's."""
+    if cluster.count() == 1:
+        return x
+    own = jax.device_put(x, jax.local_devices(backend="cpu")[0])
+    shape = (cluster.count() * x.shape[0], *x.shape[1:])
+    return jax.make_array_from_single_device_arrays(shape, _over_processes(), [own])
+
+
+def _line(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
 
 
 def _reserve(folder: pathlib.Path, size: int) -> None:

@@ -26,8 +26,12 @@ Positional = tyro.conf.Positional
 _EXPERIMENTS = pathlib.Path(__file__).parents[1]
 
 
-def set_up() -> None:
-    """Set JAX up for a command: devices, compilation cache, tracebacks; and Ctrl-C."""
+def set_up(join: Callable[[], None] = lambda: None) -> None:
+    """Set JAX up for a command: devices, compilation cache, tracebacks; and Ctrl-C.
+
+    Args:
+      join: what is left to do before JAX looks for devices; bad input ends it as it ends `run`.
+    """
     # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     import jax  # takes a second
@@ -35,13 +39,20 @@ def set_up() -> None:
     _use_every_core()
     _cache_compilations()
     jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error
+    try:
+        join()
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _end(str(error))
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
-    from adqn_jax.runs.interrupts import StopError, reason
+    from adqn_jax.runs import cluster
+    from adqn_jax.runs.ending import StopError, reason
 
-    with _readers_may_go():
+    with _readers_may_go(), cluster.membership():
         try:
             main()
         except StopError as stop:

@@ -16,7 +16,7 @@ from adqn_jax.config import BaseConfig, ReadWhen
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from adqn_jax.teacher import Teacher
-from support import cli, presets
+from support import cli, distributed, presets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunArgs(Choice):
+class RunArgs(distributed.Processes, Choice):
     """Everything that can be set, whatever the algorithm."""
 
     seeds: int = 20
@@ -106,6 +106,7 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
 
 
 def _check(args: Args) -> None:
+    args.check()
     if args.seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {args.seeds}")
     if not 0 <= args.seed < 2**32:
