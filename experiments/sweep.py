@@ -29,8 +29,8 @@ from adqn_jax.results.estimates import mean_and_error
 from adqn_jax.results.experiment import file_name
 from adqn_jax.runs import cluster
 from adqn_jax.runs.attempts import Attempts
-from adqn_jax.runs.folder import Claim, claim
 from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.folder import Claim, claim
 from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.memory import TooLargeError
 from support import options

@@ -5,8 +5,8 @@ A checkpoint is a folder named by the iterations finished. Orbax's CheckpointMan
 and it keeps the last two. `manifest.json` is ours, and tells later whether a checkpoint still is
 as it was written. Loading reads numbers and JSON, and executes nothing.
 
-Of a run in several processes each writes and reads the places of its own, of arrays that Orbax keeps
-as wholes: any number of processes may go on with them.
+Of a run in several processes each writes and reads the places of its own, in arrays that are whole
+on the disk: any number of processes may go on with them.
 """
 
 import concurrent.futures
@@ -61,13 +61,9 @@ class Checkpoints:
         Raises:
           ValueError: when those that it holds are all damaged, or of another format.
         """
-
-        def find() -> list[Any] | None:
-            found = self._newest()
-            return found and [found.iterations, found.damaged]
-
-        found = cluster.from_first(find)
-        return found and Newest(found[0], tuple(found[1]))
+        found = cluster.from_first(lambda: dataclasses.astuple(self._newest() or Newest(-1, ())))
+        iterations, damaged = found
+        return Newest(iterations, tuple(damaged)) if iterations >= 0 else None
 
     def _newest(self) -> Newest | None:
         damaged: list[str] = []
@@ -147,7 +143,6 @@ class Checkpoints:
         Raises:
           ValueError: when the checkpoint does not hold such states.
         """
-
         like_bits = jax.eval_shape(_with_bits, like)
         try:
             host, history = self._read(iterations, like_bits)
@@ -204,11 +199,11 @@ class Checkpoints:
             self._save(iterations, host, history)
         except Exception as error:  # tensorstore raises what it likes
             if cluster.count() > 1:
-                raise StopError(
-                    CANNOT_WRITE,
-                    f"process {cluster.index()} could not write a checkpoint ({_line(error)}): when "
-                    f"that is mended, --resume goes on from the last one",
-                ) from error
+                sentence = (
+                    f"process {cluster.index()} could not write a checkpoint ({_line(error)}): "
+                    f"when that is mended, --resume goes on from the last one"
+                )
+                raise StopError(CANNOT_WRITE, sentence) from error
             self._delete_unfinished()
             if isinstance(error, OSError):
                 raise

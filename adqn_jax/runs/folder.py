@@ -14,7 +14,6 @@ from adqn_jax.results.experiment import CONFIG
 from adqn_jax.runs import cluster, lock
 from adqn_jax.versions import made_with
 
-
 #: Seconds after which every host sees what another has written, if they share the disk.
 _SEEN_SECONDS = 60.0
 

@@ -39,7 +39,8 @@ class Memory:
     @classmethod
     def at_least(cls, runner: SeedRunner) -> "Memory":
         """Measure the states alone, which takes neither memory nor a compiled program."""
-        agent, state, seeds = runner.trainer.agent, runner.seed_shapes, cluster.count() * runner.places
+        agent, state = runner.trainer.agent, runner.seed_shapes
+        seeds = cluster.count() * runner.places
         parts, params = agent.parts(state.agent), agent.params(state.agent)
         return cls(
             seeds=seeds,

@@ -26,9 +26,7 @@ class Point:
     folder: pathlib.Path
 
 
-def save_policies(
-    points: Sequence[Point], trainer: Trainer, params: Params, share: range
-) -> None:
+def save_policies(points: Sequence[Point], trainer: Trainer, params: Params, share: range) -> None:
     """Write a policy for each point and seed of a share of all; leaves of `params` are its own."""
     params = jax.device_get(params)
     for i, point in enumerate(points):

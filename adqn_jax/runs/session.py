@@ -206,9 +206,7 @@ class Session:
         params, share = self.trainer.acting_params(self.states), self.runner.share
         written = [
             attempt("metrics.csv", self.write_metrics),
-            attempt(
-                "policy/", lambda: outcome.save_policies(points, self.trainer, params, share)
-            ),
+            attempt("policy/", lambda: outcome.save_policies(points, self.trainer, params, share)),
             attempt("config.json", self._write_configs),
         ]
         if all(cluster.gather(all(written))):  # the curve says that the run is complete

@@ -36,16 +36,17 @@ class Processes:
         Raises:
           ValueError: when it does not.
         """
-        told = {"coordinator": self.coordinator, "processes": self.processes}
-        told |= {"process": self.process}
-        missing = [f"--{name}" for name, value in told.items() if value is None]
-        if len(missing) == len(told):
+        told = (self.coordinator, self.processes, self.process)
+        if told == (None, None, None):
             return
-        if missing:
-            raise ValueError(f"--coordinator, --processes and --process: {missing[0]} is missing")
+        if self.coordinator is None or self.processes is None or self.process is None:
+            missing = ("coordinator", "processes", "process")[told.index(None)]
+            raise ValueError(
+                f"--coordinator, --processes and --process go together: --{missing} is missing"
+            )
         if not self.distributed:
             raise ValueError("--coordinator, --processes and --process need --distributed")
-        host, _, port = str(self.coordinator).rpartition(":")
+        host, _, port = self.coordinator.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
             raise ValueError(f"coordinator must be HOST:PORT, got {self.coordinator!r}")
         if self.processes < 1:
@@ -71,7 +72,8 @@ def join() -> None:
     import jax
 
     # Checkpoints pass through the hosts' memory, which is a device of JAX, too.
-    if (platforms := jax.config.jax_platforms) and "cpu" not in platforms.split(","):
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms and "cpu" not in platforms.split(","):
         jax.config.update("jax_platforms", f"{platforms},cpu")
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is ours
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, get_type_hints
 
+import jax
 import tyro
 
 from adqn_jax import Config, envs, families, load_policy, spaces
@@ -107,6 +108,8 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
 
 def _check(args: Args) -> None:
     args.check()
+    if args.distributed and not jax.distributed.is_initialized():
+        raise ValueError("--distributed is for commands: run.py and sweep.py")
     if args.seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {args.seeds}")
     if not 0 <= args.seed < 2**32:

@@ -1,0 +1,58 @@
+"""How the rate of training grows with the number of processes, each on a core of its own."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+_RUN = pathlib.Path(__file__).parents[2] / "run.py"
+_RATE = re.compile(r"timesteps +([0-9,]+) /s")
+
+
+def rates(words: list[str], cores: list[int], rounds: int) -> dict[int, float]:
+    """Train with one process, and with one on each of the cores, by turns; the best round counts.
+
+    Args:
+      words: after `run.py`; where the results go is added.
+      cores: those that processes are pinned to, the first of them that of the one alone.
+      rounds: how often each is measured.
+
+    Returns:
+      Timesteps per second over all seeds, without compiling, by number of processes.
+
+    Raises:
+      ValueError: when a run fails, or a process cannot be pinned to a core here.
+    """
+    if not hasattr(os, "sched_setaffinity") or not set(cores) <= os.sched_getaffinity(0):
+        raise ValueError(f"cannot pin processes to the cores {cores} here")
+    best: dict[int, float] = {}
+    for _ in range(rounds):
+        for number in (1, len(cores)):
+            best[number] = max(best.get(number, 0.0), _rate(words, cores[:number]))
+    return best
+
+
+def _rate(words: list[str], cores: list[int]) -> float:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory() as folder:
+        together = ["--out", folder, "--distributed", "--coordinator", coordinator]
+        together += ["--processes", str(len(cores)), "--process"]
+        processes = [_start([*words, *together, str(i)], core) for i, core in enumerate(cores)]
+        said = [process.communicate() for process in processes]
+    found = _RATE.search(said[0][0])
+    if found is None:
+        last = (said[0][1].strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"run.py {' '.join(words)} did not end well: {last}")
+    return float(found[1].replace(",", ""))
+
+
+def _start(words: list[str], core: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(_RUN), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )  # fmt: skip
