@@ -70,6 +70,7 @@ WIDE = (
     r"test_namesakes\.py::test_run_beside_another_envs",
     # Whole runs in several processes; what these tell each other, and their shares, stay.
     r"test_distributed\.py::test_(training|no_cluster)",
+    r"test_two_processes\[vanish-first",
     # Every command with every family; one family's stay.
     r"test_(imitation|actor_critics)\.py::test_every_command",
     r"test_any_gymnax_environment",

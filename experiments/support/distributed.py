@@ -76,6 +76,8 @@ def join() -> None:
     if platforms and "cpu" not in platforms.split(","):
         jax.config.update("jax_platforms", f"{platforms},cpu")
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is ours
+    # Seeds never talk; and what lets CPUs do so wants a host's own name to have an address.
+    jax.config.update("jax_cpu_collectives_implementation", None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         jax.distributed.initialize(

@@ -27,7 +27,7 @@ WORDS = (
 )
 SHORT = (*WORDS, "--total-timesteps", "1600")
 #: Long enough to be interrupted.
-LONG = (*WORDS, "--total-timesteps", "40000", "--checkpoint-minutes", "0.004")
+LONG = (*WORDS, "--total-timesteps", "12000", "--checkpoint-minutes", "0.004")
 RUN = ROOT / "experiments" / "run.py"
 FOLDER = pathlib.Path("runs", "heavenhell-1", "dqn", "memoryless")
 
@@ -77,6 +77,25 @@ def test_training_in_two_processes(tmp_path: pathlib.Path) -> None:
     assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == [
         *("checkpoints", "config.json", "curve.png", "metrics.csv", "policy"),
     ]  # fmt: skip
+
+
+def test_training_sweep_in_two_processes(tmp_path: pathlib.Path) -> None:
+    """Two programs of two points each leave what one process leaves."""
+    words = (*SHORT, "--grid", "learning-rate=1e-3,1e-2", "batch-rows=1,2")
+    (tmp_path / "one").mkdir()
+    done = script("sweep.py", *words, cwd=tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    two = Peers.start(RUN.with_name("sweep.py"), words, 2, tmp_path).wait()
+    assert [code for code, *_ in two] == [0, 0], two
+    assert two[1][1] == "", "only process 0 speaks"
+    table = pathlib.Path("runs", "sweep", "sweep.csv")
+    assert (tmp_path / table).read_text() == (tmp_path / "one" / table).read_text()
+    points = sorted(path.name for path in (tmp_path / "runs" / "sweep").glob("*=*"))
+    assert len(points) == 4
+    for point in points:
+        of_two, of_one = (cwd / "runs" / "sweep" / point for cwd in (tmp_path, tmp_path / "one"))
+        assert rows_of(of_two) == rows_of(of_one)
+        assert files_of(of_two / "policy") == files_of(of_one / "policy")
 
 
 @pytest.mark.parametrize("others", [1, 3, 4])
