@@ -8,11 +8,9 @@ nobody to ask, and answers itself.
 
 import collections
 import contextlib
-import ctypes
 import itertools
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -102,8 +100,6 @@ def membership() -> Iterator[None]:
         yield
         return
     threading.Thread(target=_watch, daemon=True).start()
-    if not is_first():
-        _explain_aborts()
     with contextlib.ExitStack() as quiet:
         if not is_first():
             null = quiet.enter_context(open(os.devnull, "w"))  # noqa: PTH123
@@ -113,6 +109,18 @@ def membership() -> Iterator[None]:
         except BaseException as error:
             _leave(error)
     _say_ended()
+
+
+def lose(process: int) -> None:
+    """End this process at once, with a sentence, as another is gone."""
+    _last_words.acquire()  # for good: whoever comes second waits for the end
+    sys.stdout.flush()
+    sentence = (
+        f"process {process} of {count()} is gone, and with it the run: the same command with "
+        f"--resume goes on from the last checkpoint, with as many processes as there are then\n"
+    )
+    os.write(2, sentence.encode())
+    os._exit(LOST)
 
 
 def _leave(error: BaseException) -> None:
@@ -152,7 +160,7 @@ def _hear(channel: str, number: int, process: int) -> Any:
             return json.loads(_client().blocking_key_value_get(key, _WAIT_MILLISECONDS))
         except jax.errors.JaxRuntimeError as error:
             if "DEADLINE_EXCEEDED" not in str(error):
-                _lose(0)
+                lose(0)
 
 
 def _say_ended() -> None:
@@ -167,7 +175,7 @@ def _alive(process: int) -> str:
 
 def _watch() -> None:
     """Give signs of life, and look for those of the others."""
-    heard = {i: ("", time.monotonic()) for i in range(count())}
+    heard = dict.fromkeys(range(count()), ("", 0.0))  # who still begins may take its time
     own = _alive(index())
     for beat in itertools.count():
         try:
@@ -177,38 +185,13 @@ def _watch() -> None:
             _client().key_value_set(own, str(beat), allow_overwrite=True)
         except (jax.errors.JaxRuntimeError, AttributeError):  # the latter: this process ends
             if _client() is not None:
-                _lose(0)
+                lose(0)
             return
         now = time.monotonic()
         for i, (sign, since) in heard.items():
             new = signs.get(_alive(i), "")
             if new not in (sign, ""):
                 heard[i] = (new, now)
-            elif now - since > LOST_SECONDS and new != _ENDED:
-                _lose(i)
+            elif sign and now - since > LOST_SECONDS and new != _ENDED:
+                lose(i)
         time.sleep(_BEAT_SECONDS)
-
-
-def _lose(process: int) -> None:
-    """End this process at once, as another is gone."""
-    _last_words.acquire()  # for good: whoever comes second waits for the end
-    sys.stdout.flush()
-    sentence = (
-        f"process {process} of {count()} is gone, and with it the run: the same command with "
-        f"--resume goes on from the last checkpoint, with as many processes as there are then\n"
-    )
-    os.write(2, sentence.encode())
-    os._exit(LOST)
-
-
-def _explain_aborts() -> None:
-    """Add a sentence to the report with which JAX aborts a process whose coordinator is gone.
-
-    Its thread cannot be told to do otherwise, and Python's own handlers would come too late.
-    """
-    global _handler
-    _handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda _: _lose(0))
-    ctypes.CDLL(None).signal(ctypes.c_int(signal.SIGABRT), _handler)
-
-
-_handler: Any = None  # must not be collected

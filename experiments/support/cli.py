@@ -5,6 +5,7 @@ devices, as gymnax does; and `run` to end with an exit code and at most one sent
 """
 
 import contextlib
+import ctypes
 import io
 import os
 import pathlib
@@ -52,6 +53,8 @@ def run(main: Callable[[], None]) -> None:
     from adqn_jax.runs import cluster
     from adqn_jax.runs.ending import StopError, reason
 
+    if not cluster.is_first():
+        on_abort(lambda: cluster.lose(0))
     with _readers_may_go(), cluster.membership():
         try:
             main()
@@ -64,6 +67,20 @@ def run(main: Callable[[], None]) -> None:
             if not _is_ours(error):
                 raise
             _end(str(error))
+
+
+def on_abort(act: Callable[[], Any] | None) -> None:
+    """Do something when this process aborts, as JAX makes it when process 0 is gone; or no more.
+
+    JAX cannot be told to do otherwise, and Python's own handlers of signals would come too late.
+    """
+    global _at_abort
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
+    _at_abort = handler(int(signal.SIG_DFL)) if act is None else handler(lambda _: act())
+    ctypes.CDLL(None).signal(ctypes.c_int(signal.SIGABRT), _at_abort)
+
+
+_at_abort: Any = None  # must live as long as it may be called
 
 
 def parse(target: Any, **settings: Any) -> Any:

@@ -11,6 +11,8 @@ from support import cli
 
 #: Seconds that a process waits for the others to come.
 _PATIENCE = 300
+#: Seconds that a process which has ended waits for the others to end: process 0 has more to write.
+_LAST = 3600
 #: Seconds after which JAX aborts whoever it does not hear of; `runs.cluster` is quicker.
 _HEARTBEAT = 60
 
@@ -78,11 +80,12 @@ def join() -> None:
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is ours
     # Seeds never talk; and what lets CPUs do so wants a host's own name to have an address.
     jax.config.update("jax_cpu_collectives_implementation", None)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    cli.on_abort(lambda: _not_met(args))
     try:
         jax.distributed.initialize(
             args.coordinator, args.processes, args.process,
             initialization_timeout=_PATIENCE, heartbeat_timeout_seconds=_HEARTBEAT,
+            shutdown_timeout_seconds=_LAST,
         )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         line = str(error).partition("\n")[0]
@@ -91,7 +94,14 @@ def join() -> None:
                 f"--distributed finds no processes of SLURM, Open MPI, Kubernetes or Cloud TPU "
                 f"({line}): give --coordinator HOST:PORT --processes N --process I"
             ) from error
-        raise ValueError(
-            f"process {args.process} of {args.processes} found no others at {args.coordinator} "
-            f"({line})"
-        ) from error
+        raise ValueError(f"process {args.process} cannot meet the others: {line}") from error
+    finally:
+        cli.on_abort(None)
+
+
+def _not_met(args: Processes) -> None:
+    """End a process that JAX aborts, below a report of JAX's own."""
+    where = f" at {args.coordinator}" if args.coordinator else ""
+    sentence = f"error: after {_PATIENCE} seconds not all processes have met{where}\n"
+    os.write(2, sentence.encode())
+    os._exit(2)
