@@ -166,6 +166,8 @@ class Checkpoints:
             chosen = np.arange(places).clip(max=len(self.share) - 1)
         else:  # one process has all seeds, and one without any takes the last one
             rows, sharding = saved["iteration"].shape[0], None
+            if rows < self.num_seeds:
+                raise ValueError("fewer seeds")
             chosen = (cluster.index() * places + np.arange(places)).clip(max=self.num_seeds - 1)
 
         def expect(x: jax.ShapeDtypeStruct) -> Any:
@@ -188,13 +190,9 @@ class Checkpoints:
         return jax.tree.map(choose, restored["states"]), restored["history"]
 
     def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
-        try:
-            # Where process 0 fails, all try again later; where one fails later on, all end.
-            if problem := cluster.from_first(lambda: self._prepare(host), "checkpoint"):
-                raise OSError(*problem)
-        except OSError:
-            self._delete_unfinished()
-            raise
+        # Where process 0 fails, all try again later; where one fails later on, all end.
+        if problem := cluster.from_first(lambda: self._prepare(host), "checkpoint"):
+            raise OSError(*problem)
         try:
             self._save(iterations, host, history)
         except Exception as error:  # tensorstore raises what it likes
@@ -221,7 +219,9 @@ class Checkpoints:
             size = sum(x.nbytes for x in jax.tree.leaves(host))
             _reserve(self.folder, cluster.count() * size)
         except OSError as error:
-            return [error.errno, error.strerror, error.filename]
+            self._delete_unfinished()
+            file = error.filename and str(error.filename)
+            return [error.errno, error.strerror or str(error), file]
         return None
 
     def _save(self, iterations: int, host: PyTree, history: dict[str, Any]) -> None:
