@@ -27,7 +27,7 @@ WORDS = (
 )
 SHORT = (*WORDS, "--total-timesteps", "1600")
 #: Long enough to be interrupted.
-LONG = (*WORDS, "--total-timesteps", "12000", "--checkpoint-minutes", "0.004")
+LONG = (*WORDS, "--total-timesteps", "8000", "--checkpoint-minutes", "0.004")
 RUN = ROOT / "experiments" / "run.py"
 FOLDER = pathlib.Path("runs", "heavenhell-1", "dqn", "memoryless")
 
@@ -98,11 +98,11 @@ def test_training_sweep_in_two_processes(tmp_path: pathlib.Path) -> None:
         assert files_of(of_two / "policy") == files_of(of_one / "policy")
 
 
-@pytest.mark.parametrize("others", [1, 3, 4])
+@pytest.mark.parametrize("others", [1, 4])
 def test_training_stopped_and_resumed_by_others(
     others: int, alone: tuple[Any, ...], tmp_path: pathlib.Path
 ) -> None:
-    """SIGTERM to process 1 stops both; one, three or four processes go on to the same end."""
+    """SIGTERM to process 1 stops both; one or four processes go on to the same end."""
     peers = Peers.start(RUN, LONG, 2, tmp_path)
     wait_for(peers, tmp_path / FOLDER / "checkpoints" / "*" / "manifest.json")
     peers.kill(1, signal.SIGTERM)
