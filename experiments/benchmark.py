@@ -18,7 +18,7 @@ from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.peers import peers
 from support.benchmarks.precision import deviations
-from support.benchmarks.processes import rates
+from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
 from support.benchmarks.replay import replay_costs, with_small_buffer
 from support.benchmarks.setting import Setting, value_based
@@ -224,37 +224,6 @@ def reference(
         print(f"{name:>40} {value:>14,.4g}")
     if json is not None:
         write(json, {"setting": dataclasses.asdict(setting), "reference": result})
-
-
-def processes(
-    env: str = "carflag",
-    algo: str = "adqn-vr",
-    seeds: int = 8,
-    total_timesteps: int = 100_000,
-    cores: tuple[int, ...] = (0, 1),
-    rounds: int = 3,
-    json: JsonFile = None,
-) -> None:
-    """Train with one process on a core and with one on each of several, as --distributed does.
-
-    Args:
-      env: environment, as `run.py --env` takes it.
-      algo: algorithm.
-      seeds: of the run, shared out.
-      total_timesteps: of each seed.
-      cores: that processes are pinned to.
-      rounds: how often each is measured, by turns; the best counts.
-      json: where to write the results, too.
-    """
-    if len(set(cores)) < 2 or rounds < 1:
-        raise ValueError("name at least two cores, and one round")
-    words = ["--env", env, "--algo", algo, "--seeds", str(seeds)]
-    words += ["--total-timesteps", str(total_timesteps)]
-    found = rates(words, list(cores), rounds)
-    for number, rate in found.items():
-        print(f"{number:>4} processes {rate:>12,.0f} timesteps/s {rate / found[1]:6.2f} times one")
-    if json is not None:
-        write(json, {"words": words, "timesteps_per_second": found})
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ class Peers:
         """Send one of them a signal."""
         self.processes[process].send_signal(number)
 
-    def wait(self, seconds: float = 900) -> list[tuple[int, str, str]]:
+    def wait(self, seconds: float = 1800) -> list[tuple[int, str, str]]:
         """Wait for all; return of each its exit code, and what it has said, also on stderr."""
         said = [process.communicate(timeout=seconds) for process in self.processes]
         codes = [process.returncode for process in self.processes]

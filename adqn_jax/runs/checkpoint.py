@@ -4,15 +4,11 @@ A checkpoint is a folder named by the iterations finished. Orbax's CheckpointMan
 `states/` and `history/` under another name, then renamed, so that it is there whole or not at all;
 and it keeps the last two. `manifest.json` is ours, and tells later whether a checkpoint still is
 as it was written. Loading reads numbers and JSON, and executes nothing.
-
-Of a run in several processes each writes and reads the places of its own, in arrays that are whole
-on the disk: any number of processes may go on with them.
 """
 
 import concurrent.futures
 import dataclasses
 import json
-import logging
 import os
 import pathlib
 import shutil
@@ -21,14 +17,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
-from adqn_jax.runs import cluster, manifest
+from adqn_jax.runs import cluster, manifest, storage
 from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 from adqn_jax.types import PyTree, TrainState
-
-_KEEP = 2
-_TIMEOUT_SECONDS = 86_400  # Orbax gives up after 20 minutes, and a slow disk may need more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +135,9 @@ class Checkpoints:
         Raises:
           ValueError: when the checkpoint does not hold such states.
         """
-        like_bits = jax.eval_shape(_with_bits, like)
+        bits = jax.eval_shape(_with_bits, like)
         try:
-            host, history = self._read(iterations, like_bits)
+            host, history = storage.read(self.folder, iterations, bits, self.num_seeds, self.share)
         except (ValueError, KeyError, TypeError) as error:
             step = self.folder / str(iterations)
             raise ValueError(f"{step} holds no states of this run's networks and buffer") from error
@@ -153,48 +145,16 @@ class Checkpoints:
         self.last = iterations
         return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
 
-    def _read(self, iterations: int, like: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        """Read what belongs into this process's places, on the host."""
-        ocp, places = _orbax(), len(like.iteration)
-        step = self.folder / str(iterations) / "states"
-        saved = _leaves(ocp.StandardCheckpointHandler().metadata(step).tree)
-        if part := 0 < len(self.share) < self.num_seeds:
-            if _of_a_place(saved) != _of_a_place(_leaves(like)):
-                raise ValueError("other shapes")
-            # Where there were fewer places, Orbax fills those left over with zeros.
-            rows, sharding = cluster.count() * places, _over_processes()
-            chosen = np.arange(places).clip(max=len(self.share) - 1)
-        else:  # one process has all seeds, and one without any takes the last one
-            rows, sharding = saved["iteration"].shape[0], None
-            if rows < self.num_seeds:
-                raise ValueError("fewer seeds")
-            chosen = (cluster.index() * places + np.arange(places)).clip(max=self.num_seeds - 1)
-
-        def expect(x: jax.ShapeDtypeStruct) -> Any:
-            shape = (rows, *x.shape[1:])
-            if part:
-                return jax.ShapeDtypeStruct(shape, x.dtype, sharding=sharding)
-            return np.broadcast_to(np.zeros((), x.dtype), shape)  # takes no memory
-
-        items = ocp.args.Composite(
-            states=ocp.args.StandardRestore(jax.tree.map(expect, like), strict=not part),
-            history=ocp.args.JsonRestore(),
-        )
-        options = ocp.CheckpointManagerOptions(**_among({cluster.index()}))
-        with ocp.CheckpointManager(self.folder, options=options) as manager:
-            restored = manager.restore(iterations, args=items)
-
-        def choose(x: Any) -> np.ndarray:
-            return np.asarray(x.addressable_data(0) if part else x)[chosen]
-
-        return jax.tree.map(choose, restored["states"]), restored["history"]
-
     def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
+        def write_manifest() -> None:
+            [partial] = self.folder.glob(f"{iterations}.*")
+            manifest.write(partial)
+
         # Where process 0 fails, all try again later; where one fails later on, all end.
         if problem := cluster.from_first(lambda: self._prepare(host), "checkpoint"):
             raise OSError(*problem)
         try:
-            self._save(iterations, host, history)
+            storage.write(self.folder, iterations, host, history, write_manifest)
         except Exception as error:  # tensorstore raises what it likes
             if cluster.count() > 1:
                 sentence = (
@@ -224,27 +184,6 @@ class Checkpoints:
             return [error.errno, error.strerror or str(error), file]
         return None
 
-    def _save(self, iterations: int, host: PyTree, history: dict[str, Any]) -> None:
-        def write_manifest() -> None:
-            [partial] = self.folder.glob(f"{iterations}.*")
-            manifest.write(partial)
-
-        ocp = _orbax()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEEP,
-            # Orbax calls it when everything is written, and renames the folder afterwards.
-            async_options=ocp.AsyncOptions(
-                timeout_secs=_TIMEOUT_SECONDS, post_finalization_callback=write_manifest
-            ),
-            **_among(set(range(cluster.count()))),
-        )
-        items = ocp.args.Composite(
-            states=ocp.args.StandardSave(jax.tree.map(_whole, host)),
-            history=ocp.args.JsonSave(history),
-        )
-        with ocp.CheckpointManager(self.folder, options=options) as manager:
-            manager.save(iterations, args=items, force=True)
-
     def _steps(self) -> list[int]:
         return [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
 
@@ -266,42 +205,6 @@ def _copy(x: jax.Array, num_places: int | None) -> np.ndarray:
     return whole[:num_places]
 
 
-def _leaves(tree: PyTree) -> dict[str, Any]:
-    """Return the leaves by their names, whatever the nodes are."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
-
-
-def _of_a_place(leaves: dict[str, Any]) -> dict[str, Any]:
-    return {name: (tuple(x.shape[1:]), np.dtype(x.dtype)) for name, x in leaves.items()}
-
-
-def _among(processes: set[int]) -> dict[str, Any]:
-    """Return options of Orbax: who takes part. Its barriers then need no devices."""
-    if cluster.count() == 1:
-        return {}
-    together = _orbax().options.MultiprocessingOptions(
-        primary_host=min(processes), active_processes=processes
-    )
-    return {"multiprocessing_options": together, "create": False}
-
-
-def _over_processes() -> NamedSharding:
-    """Return the layout of the places in host memory: each process has as many, in order."""
-    cpus = {device.process_index: device for device in reversed(jax.devices("cpu"))}
-    devices = np.array([cpus[i] for i in range(cluster.count())])
-    return NamedSharding(jax.sharding.Mesh(devices, ("processes",)), PartitionSpec("processes"))
-
-
-def _whole(x: np.ndarray) -> Any:
-    """Make an array of the places of all processes out of this one's."""
-    if cluster.count() == 1:
-        return x
-    own = jax.device_put(x, jax.local_devices(backend="cpu")[0])
-    shape = (cluster.count() * x.shape[0], *x.shape[1:])
-    return jax.make_array_from_single_device_arrays(shape, _over_processes(), [own])
-
-
 def _line(error: Exception) -> str:
     return reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
 
@@ -314,11 +217,3 @@ def _reserve(folder: pathlib.Path, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, size)
-
-
-def _orbax() -> Any:
-    """Import Orbax, which takes its time, when it is needed first: in the background, mostly."""
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what fails is told by us, in one line
-    return ocp

@@ -23,11 +23,11 @@ WORDS = (
     *("--env", "heavenhell-1", "--algo", "dqn", "--history", "none", "--seeds", str(SEEDS)),
     *("--num-envs", "2", "--eval-episodes", "2", "--embedding-size", "4", "--head-sizes", "8"),
     *("--warmup-timesteps", "400", "--buffer-timesteps", "4000", "--row-length", "4"),
-    *("--batch-rows", "1", "--replay-ratio", "2", "--log-every", "400"),
+    *("--replay-ratio", "2", "--log-every", "400"),
 )
-SHORT = (*WORDS, "--total-timesteps", "1600")
+SHORT = (*WORDS, "--batch-rows", "1", "--total-timesteps", "1600")
 #: Long enough to be interrupted.
-LONG = (*WORDS, "--total-timesteps", "8000", "--checkpoint-minutes", "0.004")
+LONG = (*WORDS, "--batch-rows", "1", "--total-timesteps", "6000", "--checkpoint-minutes", "0.02")
 RUN = ROOT / "experiments" / "run.py"
 FOLDER = pathlib.Path("runs", "heavenhell-1", "dqn", "memoryless")
 
@@ -81,7 +81,14 @@ def test_training_in_two_processes(tmp_path: pathlib.Path) -> None:
 
 def test_training_sweep_in_two_processes(tmp_path: pathlib.Path) -> None:
     """Two programs of two points each leave what one process leaves."""
-    words = (*SHORT, "--grid", "learning-rate=1e-3,1e-2", "batch-rows=1,2")
+    words = (
+        *WORDS,
+        "--total-timesteps",
+        "1600",
+        "--grid",
+        "learning-rate=1e-3,1e-2",
+        "batch-rows=1,2",
+    )
     (tmp_path / "one").mkdir()
     done = script("sweep.py", *words, cwd=tmp_path / "one")
     assert done.returncode == 0, done.stderr
@@ -129,7 +136,7 @@ def test_training_killed_and_resumed(
     peers.kill(victim, signal.SIGKILL)
     killed = time.monotonic()
     ended = peers.wait()
-    assert time.monotonic() - killed < 60
+    assert time.monotonic() - killed < 90, "30 seconds, on a machine that has time"
     assert ended[victim][0] == -signal.SIGKILL
     code, _, err = ended[1 - victim]
     assert code == LOST, err

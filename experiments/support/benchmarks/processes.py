@@ -8,8 +8,41 @@ import subprocess
 import sys
 import tempfile
 
+from support.benchmarks.output import JsonFile, write
+
 _RUN = pathlib.Path(__file__).parents[2] / "run.py"
 _RATE = re.compile(r"timesteps +([0-9,]+) /s")
+
+
+def processes(
+    env: str = "carflag",
+    algo: str = "adqn-vr",
+    seeds: int = 8,
+    total_timesteps: int = 100_000,
+    cores: tuple[int, ...] = (0, 1),
+    rounds: int = 3,
+    json: JsonFile = None,
+) -> None:
+    """Train with one process on a core and with one on each of several, as --distributed does.
+
+    Args:
+      env: environment, as `run.py --env` takes it.
+      algo: algorithm.
+      seeds: of the run, shared out.
+      total_timesteps: of each seed.
+      cores: that processes are pinned to.
+      rounds: how often each is measured, by turns; the best counts.
+      json: where to write the results, too.
+    """
+    if len(set(cores)) < 2 or rounds < 1:
+        raise ValueError("name at least two cores, and one round")
+    words = ["--env", env, "--algo", algo, "--seeds", str(seeds)]
+    words += ["--total-timesteps", str(total_timesteps)]
+    found = rates(words, list(cores), rounds)
+    for number, rate in found.items():
+        print(f"{number:>4} processes {rate:>12,.0f} timesteps/s {rate / found[1]:6.2f} times one")
+    if json is not None:
+        write(json, {"words": words, "timesteps_per_second": found})
 
 
 def rates(words: list[str], cores: list[int], rounds: int) -> dict[int, float]:
