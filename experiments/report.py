@@ -14,6 +14,7 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
+from adqn_jax.extras import need
 from adqn_jax.results.estimates import Interval, Statistic
 from adqn_jax.results.load import Result
 from support.reports import contents, episodes
@@ -43,6 +44,7 @@ def report(
         at most 2 MB to the page.
       episode: random seed of the episodes; the same one gives the same episodes.
     """
+    need("plotly", "report")
     if to.suffix != ".html":
         raise ValueError(f"--to must end in .html, got {to}")
     if films < 0 or not 0 <= episode < 2**32:

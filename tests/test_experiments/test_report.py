@@ -1,6 +1,7 @@
 """Pages of runs: what they hold, that they need nothing else, and that they work in a browser."""
 
 import html.parser
+import importlib.util
 import json
 import pathlib
 import shlex
@@ -68,7 +69,7 @@ def made_up(path: str, returns: list[float], failed: int = 0) -> pathlib.Path:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the library's megabytes."""
-    monkeypatch.setattr(page, "get_plotlyjs", lambda: "")
+    monkeypatch.setattr(page, "library", lambda: "")
 
 
 @pytest.mark.usefixtures("own_folder", "short")
@@ -143,7 +144,7 @@ def test_nothing_is_asked_for_and_names_are_text() -> None:
 
 def test_the_library_stays_in_its_element() -> None:
     """It holds no end of a script, and draws what we ask it for."""
-    library = page.get_plotlyjs()
+    library = page.library()
     assert "</script" not in library
     assert "Plotly" in library
 
@@ -220,6 +221,14 @@ def test_bad_input() -> None:
         assert (refused.code, message in refused.err) == (2, True), refused
         assert len(refused.err.splitlines()) == 1
     assert not list(pathlib.Path().glob("*.html"))
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library that draws, a sentence names the extra that brings it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    refused = call(report.main, "carflag/dqn/one")
+    assert refused.code == 2
+    assert "the package plotly is not installed: pip install 'adqn-jax[report]'" in refused.err
 
 
 @pytest.mark.usefixtures("own_folder")

@@ -18,9 +18,6 @@ from support.reports.contents import Report, Run
 from support.reports.episodes import Episode
 from support.reports.markup import text
 
-with extra("report"):
-    from plotly.offline import get_plotlyjs
-
 _HERE = pathlib.Path(__file__).parent
 
 
@@ -47,12 +44,23 @@ def page(report: Report, episodes: Mapping[pathlib.Path, Episode | str], made_by
         "commands": sections.commands(report),
         "footer": f"Made by <code>{text(made_by)}</code>",
         "data": markup.script_json(_data(report)),
-        "plotly": get_plotlyjs(),
+        "plotly": library(),
         "style": _asset("page.css"),
         "script": _asset("page.js"),
     }
     # In one go: what looks like a part in what is put in stays as it is.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
+
+
+def library() -> str:
+    """Return what draws the curves in a browser.
+
+    Raises:
+      MissingExtraError: when it is not installed.
+    """
+    with extra("report"):
+        from plotly.offline import get_plotlyjs
+    return str(get_plotlyjs())
 
 
 def _asset(name: str) -> str:
