@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+#: Seconds to wait for the browser, whatever it does.
+PATIENCE = 600
 _FLAGS = (
     *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
     *("disable-background-networking", "disable-component-update", "window-size=1200,1600"),
@@ -34,6 +36,8 @@ def browser(profile: pathlib.Path) -> Iterator[Any]:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chromium = webdriver.Chrome(options=options, service=Service(driver))
+    chromium.command_executor.client_config.timeout = PATIENCE  # machines are busy
+    chromium.set_page_load_timeout(PATIENCE)
     try:
         yield chromium
     finally:

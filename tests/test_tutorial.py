@@ -26,9 +26,9 @@ def code_cells(notebook: Any) -> list[Any]:
 
 def kinds(cell: Any) -> list[str]:
     """Say of what kinds a cell's outputs are: what is printed, and figures."""
-    of_stream = [output.name for output in cell.outputs if output.output_type == "stream"]
+    of_stream = {output.name for output in cell.outputs if output.output_type == "stream"}
     shown = [output.data for output in cell.outputs if "data" in output]
-    return of_stream + ["figure" if "image/png" in data else "text" for data in shown]
+    return [*sorted(of_stream), *("figure" if "image/png" in data else "text" for data in shown)]
 
 
 def test_what_is_stored(stored: Any) -> None:
@@ -74,7 +74,8 @@ def test_it_runs_from_top_to_bottom(stored: Any, tmp_path: pathlib.Path) -> None
         again, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()  # raises an error of a cell, with its traceback
-    assert [kinds(cell) for cell in code_cells(again)] == before
+    after = [[kind for kind in kinds(cell) if kind != "stderr"] for cell in code_cells(again)]
+    assert after == before  # a slow machine may complain of compiling
     names = [cell.outputs for cell in code_cells(again) if "seed in range(10)" in cell.source]
     returns = ast.literal_eval(names[0][0].text)
     assert sum(returns) / len(returns) > 0.5  # it has learnt to ask the priest

@@ -14,7 +14,7 @@ import report
 from adqn_jax import envs
 from adqn_jax.results import experiment
 from adqn_jax.results.load import load
-from browser import browser, complaints, requests
+from browser import PATIENCE, browser, complaints, requests
 from policies import save
 from runs import ROOT, call, write_run
 from support import options
@@ -290,7 +290,7 @@ class Shown:
         """Wait until something is so."""
         from selenium.webdriver.support.wait import WebDriverWait
 
-        WebDriverWait(self._chromium, 30).until(lambda _: condition())
+        WebDriverWait(self._chromium, PATIENCE).until(lambda _: condition())
 
     def click(self, selector: str) -> None:
         """Click."""
