@@ -72,6 +72,9 @@ WIDE = (
     r"test_(imitation|actor_critics)\.py::test_every_command",
     r"test_any_gymnax_environment",
     r"test_peers_are_measured",
+    # Pages in a browser.
+    r"test_report\.py::test_in_a_browser",
+    r"test_tutorial\.py::test_it_runs_from_top_to_bottom",
     r"actor_critic/test_probes\.py::test_memory\[shared\]",
     r"test_theory\.py::test_everything_holds",
     r"test_benchmark_measures_(training|parts|precision)",
