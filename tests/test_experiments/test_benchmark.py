@@ -136,7 +136,16 @@ def test_benchmark_measures_processes() -> None:
     """A rate for one process and for two, which have to share a core here."""
     core = min(os.sched_getaffinity(0))
     words = ["--env", "heavenhell-1", "--algo", "dqn", "--history", "none", "--seeds", "2"]
-    words += ["--total-timesteps", "800", "--warmup-timesteps", "200", "--log-every", "200"]
+    words += [
+        "--num-envs",
+        "2",
+        "--total-timesteps",
+        "800",
+        "--warmup-timesteps",
+        "200",
+        "--log-every",
+        "200",
+    ]
     words += ["--buffer-timesteps", "2000", "--row-length", "4", "--eval-episodes", "2"]
     found = rates(words, [core, core], rounds=1)
     assert found.keys() == {1, 2}

@@ -85,7 +85,12 @@ def _rate(words: list[str], cores: list[int]) -> float:
 
 
 def _start(words: list[str], core: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(_RUN), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )  # fmt: skip
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})  # which the process inherits
+    try:
+        return subprocess.Popen(
+            [sys.executable, str(_RUN), *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        os.sched_setaffinity(0, allowed)
