@@ -66,6 +66,9 @@ class RunArgs(distributed.Processes, Choice):
     """Minutes between checkpoints; one is always written at the end."""
     timeout: float = math.inf
     """Minutes, compiling included, after which the run saves all and stops."""
+    stop_when_solved: int = 0
+    """Stop, as if all were done, when every seed has won at least 95 % of its greedy episodes at so
+    many log points in a row; 0: never. --resume without it goes on."""
     log: tuple[sinks.Name, ...] = ()
     """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
     (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the
@@ -118,6 +121,8 @@ def _check(args: Args) -> None:
         minutes = getattr(args, name)
         if not minutes > 0:
             raise ValueError(f"{name} must be greater than 0, got {minutes}")
+    if args.stop_when_solved < 0:
+        raise ValueError(f"stop_when_solved must be at least 0, got {args.stop_when_solved}")
     folder = args.name or "default"
     if args.name == "" or not re.fullmatch(r"[\w.=,+-]+", folder) or not folder.strip("."):
         raise ValueError(
