@@ -55,7 +55,7 @@ lint: $(READY)
 
 # The site, in build/site: a warning is an error. Then every page of it in a headless Chromium.
 docs: $(SITE)
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # --quiet would hide warnings from itself, too
 	$(BIN)/pytest tests/site -rs
 
 # The site on http://127.0.0.1:8000, made anew whenever a page changes.

@@ -58,7 +58,11 @@ class OurStill(Still, envs.PrivilegedEnvironment):
     """The same, which says that it has no settings."""
 
     traced = 0
-    settings: Any = {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """None."""
+        return {}
 
 
 @pytest.mark.parametrize(("kind", "programs"), [(Still, 2), (OurStill, 1)])

@@ -134,10 +134,11 @@ def _show(path: pathlib.Path) -> str:
     if path.is_file():
         language = LANGUAGES.get(path.suffix, "text")
         return f"{title}````{language}\n{path.read_text()}````\n"
-    inside = sorted(file for file in path.rglob("*") if file.is_file())
-    return title + "".join(
-        f"* [{file.relative_to(path)}](/{file.relative_to(ROOT / 'docs')})\n" for file in inside
-    )
+    if not path.is_relative_to(ROOT / "docs"):
+        return title + "".join(f"* `{file.name}`\n" for file in sorted(path.iterdir()))
+    files = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    here = os.path.relpath(path, (ROOT / "docs" / _uri(str(path.relative_to(ROOT)))).parent)
+    return title + "".join(f"* [{file}]({here}/{file})\n" for file in files)
 
 
 def _path(file: Any) -> pathlib.Path | None:

@@ -27,7 +27,7 @@ FLAGS = (
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves files, and prints nothing of it."""
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Print nothing."""
 
 
