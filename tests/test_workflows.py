@@ -65,12 +65,9 @@ def test_workflows_call_make() -> None:
 def test_workflows_take_the_pythons_we_support() -> None:
     """The oldest and the newest, and each is set up as the matrix says."""
     used = set()
-    for job, point in jobs():
-        (python,) = (
-            step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")
-        )
-        version = python["python-version"].replace("${{ matrix.python }}", point.get("python", ""))
-        used.add(version)
+    for job in jobs():
+        (python,) = (s["with"] for s in job["steps"] if "setup-python" in s.get("uses", ""))
+        used.add(python["python-version"])
     assert used == {PYTHONS[0], PYTHONS[-1]}
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
     named = [line for line in PROJECT["classifiers"] if re.search(r":: 3\.\d", line)]
@@ -79,11 +76,7 @@ def test_workflows_take_the_pythons_we_support() -> None:
 
 def test_the_oldest_jax_is_the_oldest_allowed() -> None:
     """One of the jobs installs the least that pyproject.toml asks of jax."""
-    (least,) = (
-        re.findall(r"^jax>=([\d.]+)", line)
-        for line in PROJECT["dependencies"]
-        if line.startswith("jax>")
-    )
+    (least,) = re.findall(r"^jax>=([\d.]+)", "\n".join(PROJECT["dependencies"]), re.MULTILINE)
     pinned = dict(re.findall(r"^(\w+)==(.*)$", (ROOT / "locks" / "oldest.txt").read_text(), re.M))
     assert pinned == dict.fromkeys(("jax", "jaxlib"), f"{least}.0")
     assert "locks/oldest.txt" in [job.get("env", {}).get("PIP_CONSTRAINT") for job in jobs()]

@@ -62,7 +62,7 @@ def on_files(files: Any, config: Any) -> Any:
             for target, _ in LINK.findall(source.read_text()):
                 linked.add(_resolve(source, target))
     for path in sorted(linked):
-        if (uri := _uri(path)).startswith("source/"):
+        if (uri := _uri(path)).startswith("source/") and (ROOT / path).exists():
             files.append(File.generated(config, uri, content=_show(ROOT / path)))
     return files
 
