@@ -4,6 +4,7 @@ MkDocs calls the functions named `on_...`. A warning ends the build, as `make do
 """
 
 import functools
+import json
 import logging
 import os
 import pathlib
@@ -53,6 +54,9 @@ def on_files(files: Any, config: Any) -> Any:
     for module in modules(library()):
         text = f"# `{module.path}`\n\n::: {module.path}\n"
         files.append(File.generated(config, page(module), content=text))
+    for notebook in sorted((ROOT / "docs").glob("*.ipynb")):
+        uri = _uri(f"docs/{notebook.name}")
+        files.append(File.generated(config, uri, content=_read_out(notebook)))
     linked = set()
     for name, uri in PAGES.items():
         if uri not in files.src_uris:
@@ -141,6 +145,22 @@ def _show(path: pathlib.Path) -> str:
     return title + "".join(f"* [{file}]({here}/{file})\n" for file in files)
 
 
+def _read_out(notebook: pathlib.Path) -> str:
+    """Return a notebook as a page: its text, its code, and what the code printed and drew."""
+    parts = []
+    for cell in json.loads(notebook.read_text())["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            printed = "".join(output.get("text", data.get("text/plain", "")))
+            if picture := data.get("image/png"):
+                parts.append(f"![output](data:image/png;base64,{''.join(picture).strip()})")
+            elif printed:
+                parts.append(f"```text\n{printed}\n```")
+    return "\n\n".join(parts)
+
+
 def _path(file: Any) -> pathlib.Path | None:
     """Return where a page's text was written by hand, if it was."""
     return None if file.abs_src_path is None else pathlib.Path(file.abs_src_path)
@@ -155,6 +175,8 @@ def _uri(path: str) -> str:
     """Return the address on the site of a file of this repository."""
     if path in PAGES:
         return PAGES[path]
+    if path.endswith(".ipynb"):
+        path = path.removesuffix(".ipynb") + ".md"
     if path.startswith("docs/") and not (ROOT / path).is_dir():
         return path.removeprefix("docs/")
     module = re.sub(r"^envs\b", "adqn_jax/envs", path).removesuffix(".py").removesuffix("/__init__")
