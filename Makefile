@@ -43,7 +43,8 @@ figure1: $(READY)
 
 # While one works: what is quick to run and says much. By CPU time 15 s of lint, 30 s of tests.
 FAST := $(addprefix tests/test_,architecture.py gymnax_faults.py prose.py workflows.py \
-	docs.py::test_links docs.py::test_readme_links_every_page) \
+	docs.py::test_links docs.py::test_readme_links_every_page \
+	docs.py::test_every_command_is_listed) \
 	$(addprefix tests/test_adqn_jax/,results runs/test_folder.py runs/test_lock.py \
 	runs/test_records.py test_config.py test_returns.py test_spaces.py test_versions.py)
 
