@@ -3,7 +3,7 @@
 Takes the options of run.py that all three have, too (see run.py --help), and writes what run.py
 would. What is finished is skipped, what was interrupted goes on. Of the expert's seeds the best one
 is imitated. Prints a table, and writes it by seed as teachers.csv, and teachers.png: how the three
-learn. docs/imitation.md explains.
+learn. docs/teachers.md explains.
 """
 
 import dataclasses
