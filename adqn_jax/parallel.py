@@ -41,9 +41,8 @@ class SeedRunner:
         """Lay the seeds out over the devices."""
         leaves = [np.atleast_1d(x) for x in jax.tree.leaves(self.hyper)]
         self.total_seeds = self.num_seeds * np.broadcast(*leaves).size
-        num_devices = min(len(jax.local_devices()), self.total_seeds)
-        self.places = -(-self.total_seeds // num_devices) * num_devices
-        devices = np.asarray(jax.local_devices()[:num_devices])
+        devices = np.asarray(self._devices())
+        self.places = -(-self.total_seeds // devices.size) * devices.size
         mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self.compile_seconds = 0.0
@@ -54,6 +53,10 @@ class SeedRunner:
             donate=True,
         )
         self._evaluate = self.over_seeds(self.trainer.evaluate)
+
+    def _devices(self) -> list[Any]:
+        """Return what seeds are laid out over."""
+        return jax.local_devices()[: self.total_seeds]
 
     @functools.cached_property
     def seed_shapes(self) -> TrainState:
@@ -121,6 +124,9 @@ class SeedRunner:
         """Evaluate every seed of every point; arrays [total_seeds]."""
         metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
         return {name: value[: self.total_seeds] for name, value in metrics.items()}
+
+    def close(self) -> None:
+        """Let go of what is held beside the states: nothing here."""
 
     def over_seeds(self, function: Callable, *, donate: bool = False) -> Any:
         """Turn a function of one seed's values into a compiled one of all seeds', leaves [S, ...].

@@ -3,6 +3,7 @@
     0         done
     1         all seeds have failed: their numbers are not finite; what there is was written
     2         bad input; nothing was changed
+    70        an environment that the host steps has failed; --resume goes on (EX_SOFTWARE)
     74        results could not be written (EX_IOERR)
     75        --timeout reached; --resume goes on (EX_TEMPFAIL)
     129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM; --resume goes on (128 + signal)
@@ -19,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 ALL_FAILED = 1
+ENVIRONMENT_FAILED = 70
 CANNOT_WRITE = 74
 TIMEOUT = 75
 

@@ -1,0 +1,352 @@
+"""Environments of Gymnasium: simulators that the host steps, as they cannot be traced.
+
+For a trainer each is an environment whose state is what its simulator has shown: an observation,
+and the privileged state. Both can be asked for in compiled programs; a step cannot.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import gymnasium
+import jax
+import numpy as np
+from flax import struct
+from gymnax.environments import spaces
+from gymnax.environments.environment import EnvParams
+
+from . import gymnasium_spaces as theirs
+from .environment import PrivilegedEnvironment
+from .wrappers import Privileged
+
+_SEEN = ("policy", "observation")
+_KNOWN = ("critic", "privileged_state", "state")
+
+
+@struct.dataclass
+class Shown:
+    """What a simulator has shown, as it is stored (`gymnasium_spaces`)."""
+
+    observation: Any
+    state: Any  # privileged
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a privileged state comes from."""
+
+    kind: str  # "entry" of the observation, entry of "info", "method", or the "observation" itself
+    name: str
+
+
+class Simulator:
+    """One environment of Gymnasium at work."""
+
+    def __init__(self, env: Any, adapted: "Gymnasium", time_limit: int):
+        self._env = env
+        self._adapted = adapted
+        self._time_limit = time_limit
+        self._steps = 0
+
+    def reset(self, seed: int) -> Shown:
+        """Begin an episode, whose course follows from the seed and the actions."""
+        self._steps = 0
+        return self._shown(*self._env.reset(seed=seed))
+
+    def step(self, action: np.ndarray) -> tuple[Shown, float, bool, bool, bool | None]:
+        """Act.
+
+        Returns:
+          What is shown; reward; whether the episode ended, and whether a time limit cut it off;
+          whether it succeeded if it ends here, None where nobody says.
+
+        Raises:
+          ValueError: when what Gymnasium returned does not fit the spaces, or the reward is no
+            number.
+        """
+        given = theirs.executable(action, self._adapted.their_actions)
+        observation, reward, terminated, truncated, info = self._env.step(given)
+        self._steps += 1
+        if np.shape(reward) != () or not np.isfinite(reward):
+            raise ValueError(f"the reward is {reward!r}, not a finite number")
+        success = info.get("success", info.get("is_success"))
+        return (
+            self._shown(observation, info),
+            float(reward),
+            bool(terminated),
+            bool(truncated) or self._steps >= self._time_limit,
+            None if success is None else bool(success),
+        )
+
+    def close(self) -> None:
+        """Let go of what the simulator holds."""
+        self._env.close()
+
+    def _shown(self, observation: Any, info: dict[str, Any]) -> Shown:
+        own = self._adapted
+        seen = theirs.stored(own.seen(observation), own.their_observations, "the observation")
+        state = own.state_of(self._env, observation, info)
+        return Shown(seen, theirs.stored(state, own.their_states, "the privileged state"))
+
+
+class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
+    """An environment of Gymnasium; `from_gymnasium` says of what.
+
+    Raises:
+      ValueError: when it cannot be made or reset, or nothing privileged is found, or a space is of
+        a kind that nothing learns from.
+    """
+
+    def __init__(
+        self, make: Callable[[], Any], time_limit: int | None, privileged: str | None,
+        name: str | None, whole: bool,
+    ):  # fmt: skip
+        super().__init__()
+        self._make = make
+        self._name = name or getattr(make, "__name__", type(make).__name__)
+        env = self._made()
+        try:
+            self._look(env, time_limit, privileged, whole)
+        finally:
+            env.close()
+
+    def _made(self) -> Any:
+        try:
+            return self._make()
+        except Exception as error:  # whatever somebody else's code raises
+            raise ValueError(f"{self.name} cannot be made: {_told(error)}") from error
+
+    def _look(self, env: Any, time_limit: int | None, privileged: str | None, whole: bool) -> None:
+        """Find out what it shows, by a first reset."""
+        if not isinstance(env, gymnasium.Env):
+            raise ValueError(f"{self.name} is no gymnasium.Env, but of {type(env).__name__}")
+        try:
+            observation, info = env.reset(seed=0)
+        except Exception as error:
+            raise ValueError(f"{self.name} cannot be reset: {_told(error)}") from error
+        spec = env.spec
+        self._time_limit = time_limit or (spec.max_episode_steps if spec is not None else None) or 0
+        whole_space = env.observation_space
+        self._source = self._find(env, whole_space, info, privileged, whole)
+        self._parts = self._visible(whole_space)
+        self.their_actions = env.action_space
+        self.their_observations = self._of_parts(whole_space)
+        self.their_states = self._space_of_state(env, whole_space, observation, info)
+        self._actions = theirs.actions(env.action_space, f"an action of {self.name}")
+        self._observations = theirs.declared(
+            self.their_observations, f"the observation of {self.name}"
+        )
+        self._states = theirs.declared(self.their_states, f"the privileged state of {self.name}")
+
+    def _find(
+        self, env: Any, space: Any, info: dict[str, Any], name: str | None, whole: bool
+    ) -> Source:
+        """Look for the privileged state: as it is named, or where it usually is."""
+        is_dict = isinstance(space, gymnasium.spaces.Dict)
+        there = set(space.spaces) if is_dict else set()
+        if name is None:
+            entry = next((entry for entry in _KNOWN if entry in there), None)
+            if entry is not None and there & set(_SEEN):
+                return Source("entry", entry)
+            if "state" in info:
+                return Source("info", "state")
+            if whole:
+                return Source("observation", "")
+        elif name in there:
+            return Source("entry", name)
+        elif name in info:
+            return Source("info", name)
+        elif env.has_wrapper_attr(name) and callable(env.get_wrapper_attr(name)):
+            return Source("method", name)
+        elif name == "observation":
+            return Source("observation", "")
+        asked = "no privileged state" if name is None else f"no privileged state {name!r}"
+        raise ValueError(
+            f"{self.name} has {asked}: name an entry of its info ({_listed(info)}), an entry of "
+            f"its observation ({_listed(there)}) or a method that returns it, by --privileged; or "
+            f"`observation`, where nothing is hidden"
+        )
+
+    def _visible(self, space: Any) -> tuple[str, ...] | None:
+        """Name the entries of an observation that the agent sees; None: there are no entries."""
+        if not isinstance(space, gymnasium.spaces.Dict):
+            return None
+        there = list(space.spaces)
+        hidden = {*_KNOWN, self._source.name} if self._source.kind == "entry" else {*_KNOWN}
+        alone = next((name for name in _SEEN if name in there), None)
+        if alone is not None and hidden & set(there):
+            return (alone,)
+        if self._source.kind == "entry":
+            there.remove(self._source.name)
+        if not there:
+            raise ValueError(f"{self.name} shows nothing beside its privileged state")
+        return tuple(there)
+
+    def _of_parts(self, space: Any) -> Any:
+        if self._parts is None:
+            return space
+        if len(self._parts) == 1 and self._parts[0] in _SEEN:
+            return space.spaces[self._parts[0]]
+        return gymnasium.spaces.Dict({name: space.spaces[name] for name in self._parts})
+
+    def _space_of_state(self, env: Any, space: Any, observation: Any, info: dict[str, Any]) -> Any:
+        """Return the space that is declared for the privileged state, or one that fits it."""
+        if self._source.kind == "entry":
+            return space.spaces[self._source.name]
+        if self._source.kind == "observation":
+            return self.their_observations
+        try:
+            value = self.state_of(env, observation, info)
+            known = getattr(env.unwrapped, "state_space", None)  # so POPGym calls it
+            if isinstance(known, gymnasium.Space) and known.contains(value):
+                return known
+            return theirs.guessed(value)
+        except Exception as error:
+            raise ValueError(
+                f"{self.name}'s privileged state {self._source.name!r} cannot be used: "
+                f"{_told(error)}"
+            ) from error
+
+    def seen(self, observation: Any) -> Any:
+        """Return what the agent sees of an observation of Gymnasium's."""
+        if self._parts is None:
+            return observation
+        if len(self._parts) == 1 and self._parts[0] in _SEEN:
+            return observation[self._parts[0]]
+        return {name: observation[name] for name in self._parts}
+
+    def state_of(self, env: Any, observation: Any, info: dict[str, Any]) -> Any:
+        """Return the privileged state.
+
+        Raises:
+          ValueError: when `info` has no longer what it had at first.
+        """
+        kind, name = self._source.kind, self._source.name
+        if kind == "method":
+            return env.get_wrapper_attr(name)()
+        if kind == "observation":
+            return self.seen(observation)
+        entries = info if kind == "info" else observation
+        if name not in entries:
+            raise ValueError(f"there is no {name!r} in {'info' if kind == 'info' else kind}")
+        return entries[name]
+
+    def simulator(self, params: EnvParams) -> Simulator:
+        """Make one that runs by itself, with the time limit of the parameters."""
+        return Simulator(self._made(), self, int(params.max_steps_in_episode))
+
+    def blank(self, params: EnvParams) -> Shown:
+        """Return what is stored of a state, in zeros."""
+        return Shown(theirs.zeros(self.their_observations), theirs.zeros(self.their_states))
+
+    @property
+    def name(self) -> str:
+        """As it was asked for."""
+        return self._name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Where the privileged state comes from; the versions are in the record of a run."""
+        return {"privileged": f"{self._source.kind} {self._source.name}".strip()}
+
+    def _identity(self) -> tuple[type, Any]:
+        return type(self), id(self)
+
+    @property
+    def default_params(self) -> EnvParams:
+        """The time limit, 0 where there is none."""
+        return EnvParams(max_steps_in_episode=self._time_limit)
+
+    @property
+    def num_actions(self) -> int:
+        """How many actions there are; of a Box, how many entries an action has."""
+        return int(getattr(self._actions, "n", 0) or self._actions.shape[0])
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> NoReturn:
+        """Refuse: it is the host that resets.
+
+        Raises:
+          ValueError: always.
+        """
+        self._refuse()
+
+    def step_env(self, key: jax.Array, state: Any, action: Any, params: EnvParams) -> NoReturn:
+        """Refuse: it is the host that steps.
+
+        Raises:
+          ValueError: always.
+        """
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ValueError(
+            f"{self.name} is stepped by the host, and cannot be compiled: run.py and sweep.py "
+            f"train on it, and so does adqn_jax.host.HostRunner"
+        )
+
+    def get_obs(
+        self, state: Shown, params: EnvParams | None = None, key: jax.Array | None = None
+    ) -> Any:
+        """Return what the agent was shown."""
+        return theirs.element_of(state.observation, self.their_observations)
+
+    def privileged_state(self, env_state: Shown, params: EnvParams) -> Any:
+        """Return what the trainer was shown."""
+        return theirs.element_of(env_state.state, self.their_states)
+
+    def action_space(self, params: EnvParams | None = None) -> spaces.Space:
+        """Discrete, or a Box."""
+        return self._actions
+
+    def observation_space(self, params: EnvParams) -> spaces.Space:
+        """What Gymnasium declares, or the part of it that the agent sees."""
+        return self._observations
+
+    def privileged_state_space(self, params: EnvParams) -> spaces.Space:
+        """What Gymnasium declares, a `state_space` of the environment, or Boxes of floats."""
+        return self._states
+
+
+def from_gymnasium(
+    make: Callable[[], Any],
+    time_limit: int | None = None,
+    privileged: str | None = None,
+    observed: Sequence[int] | None = None,
+    name: str | None = None,
+) -> tuple[PrivilegedEnvironment, EnvParams]:
+    """Take an environment of Gymnasium, which the host steps.
+
+    Args:
+      make: returns a new `gymnasium.Env`, each time it is called.
+      time_limit: steps after which an episode is truncated, the parameter `max_steps_in_episode`;
+        None takes that of its `spec`.
+      privileged: the name of an entry of `info`, of an entry of a Dict observation, or of a method
+        without arguments that returns the privileged state; `observation`, where nothing is hidden.
+        None takes the entry `critic`, `privileged_state` or `state` of an observation that has
+        `policy` or `observation` beside it, or else `info["state"]`; or else, where `observed` is
+        given, the whole observation.
+      observed: entries of the agent's flat observation that it is to see; None: all.
+      name: what to call it in sentences.
+
+    Returns:
+      The environment and its parameters.
+
+    Raises:
+      ValueError: when it cannot be made, or has no such privileged state, or a space is of a kind
+        that nothing learns from.
+    """
+    adapted = Gymnasium(make, time_limit, privileged, name, whole=observed is not None)
+    params = adapted.default_params
+    if observed is None:
+        return adapted, params
+    space = adapted.privileged_state_space(params)
+    return Privileged(adapted, observed, adapted.privileged_state, space), params
+
+
+def _told(error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(map(str, names))) or "none"
