@@ -69,6 +69,7 @@ class Gathered:
     done: Array  # [T, E] bool, an episode ended with the slot
     returns: Array  # [T, E] undiscounted, of the episode up to the slot
     reached: Stream  # [E, ...] after the last slot
+    acted: PyTree | None = None  # who did, where learning has gone on meanwhile
 
 
 @dataclasses.dataclass(frozen=True)

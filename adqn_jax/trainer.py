@@ -287,7 +287,7 @@ class Trainer:
         window = rollout.add_to_window(state.window, done.ravel(), returns.ravel())
         after = self.interaction.inputs(gathered.reached)
         state = dataclasses.replace(state, streams=gathered.reached, window=window)
-        return state, Rollout(slots, gathered.carry, after)
+        return state, Rollout(slots, gathered.carry, after, gathered.acted)
 
     def _start(self, key: Array, num_streams: int) -> Stream:
         memory = self.agent.networks.memory(num_streams)

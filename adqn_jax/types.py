@@ -158,6 +158,7 @@ class Rollout:
     slots: Transition  # [T, E, ...]
     carry: Carry  # [E, ...] what acting remembered before the first slot
     after: Inputs  # [E, ...] of the slot that comes next; bootstraps only
+    acted: PyTree | None = None  # who did, where learning has gone on meanwhile
 
 
 @struct.dataclass

@@ -112,14 +112,15 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
 
     def _made(self) -> Any:
         try:
-            return self._make()
+            env = self._make()
         except Exception as error:  # whatever somebody else's code raises
             raise ValueError(f"{self.name} cannot be made: {_told(error)}") from error
+        if not isinstance(env, gymnasium.Env):
+            raise ValueError(f"{self.name} is no gymnasium.Env, but of {type(env).__name__}")
+        return env
 
     def _look(self, env: Any, time_limit: int | None, privileged: str | None, whole: bool) -> None:
         """Find out what it shows, by a first reset."""
-        if not isinstance(env, gymnasium.Env):
-            raise ValueError(f"{self.name} is no gymnasium.Env, but of {type(env).__name__}")
         try:
             observation, info = env.reset(seed=0)
         except Exception as error:

@@ -164,5 +164,3 @@ def _narrow(dtype: Any) -> Any:
 def _unsigned(sizes: np.ndarray) -> Any:
     largest = int(sizes.max()) - 1
     return next(t for t in (np.uint8, np.uint16, np.uint32) if largest <= np.iinfo(t).max)
-
-

@@ -211,9 +211,7 @@ def _brax(name: str, observed: str | None) -> PrivilegedEnvironment:
     return from_brax(env, observed=_entries(observed))[0]
 
 
-def _gymnasium(
-    name: str, observed: str | None, privileged: str | None
-) -> PrivilegedEnvironment:
+def _gymnasium(name: str, observed: str | None, privileged: str | None) -> PrivilegedEnvironment:
     try:
         from .adapt_gymnasium import from_gymnasium, gymnasium
     except ModuleNotFoundError as error:  # the sentence of adqn_jax.extras, which is not for envs

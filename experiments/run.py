@@ -4,8 +4,9 @@ Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ 
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP stop the run as soon as all is saved; a second Ctrl-C leaves at
 once. --resume goes on, after kill -9 from the last checkpoint. Exit codes: 0 done; 1 all seeds have
-failed; 2 bad input, nothing was changed; 70 an environment that the host steps has failed; 74 results
-could not be written; 75 --timeout reached; 129, 130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM.
+failed; 2 bad input, nothing was changed; 70 an environment that the host steps has failed; 74
+results could not be written; 75 --timeout reached; 129, 130 and 143 interrupted by SIGHUP, SIGINT
+and SIGTERM.
 """
 
 import sys

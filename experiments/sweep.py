@@ -169,9 +169,7 @@ def dry_run(programs: Sequence[Sequence[Candidate]], make_runner: Callable[..., 
         args = group[0].args
         print(*("", *(point.label for point in group)), sep="\n")
         points = [runs.Point(p.experiment, args.out / p.label) for p in group]
-        runs.describe(
-            points, make_runner(points, *options.world(args), **options.hosting(args))
-        )
+        runs.describe(points, make_runner(points, *options.world(args), **options.hosting(args)))
 
 
 def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:

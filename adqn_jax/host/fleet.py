@@ -17,7 +17,7 @@ GLANCE = 0.5
 
 
 class EnvironmentFailure(Exception):  # noqa: N818  it is the environment's, not ours
-    """An environment has raised, hung, or returned what it should not; the message is a sentence."""
+    """An environment has raised, hung, or returned what it should not; the message says which."""
 
 
 @struct.dataclass
@@ -79,8 +79,8 @@ class Fleet:
     def step(self, action: np.ndarray, seeds: np.ndarray, over: np.ndarray | None = None) -> Told:
         """Act in each, and begin an episode where one must begin.
 
-        As in compiled environments, an episode that has terminated gives way to another at once; one
-        that was truncated, a step later: its last observation is shown in a slot of its own.
+        As in compiled environments, an episode that has terminated gives way to another at once;
+        one that was truncated, a step later: its last observation is shown in a slot of its own.
 
         Args:
           action: as environments are given them, [E, ...].

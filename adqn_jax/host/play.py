@@ -141,4 +141,3 @@ def seed_of(key: Array) -> Array:
 
 def _stack(*leaves: Array) -> np.ndarray:
     return np.stack([np.asarray(leaf) for leaf in leaves])
-

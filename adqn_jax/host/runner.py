@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -82,7 +82,9 @@ class HostRunner(SeedRunner):
 
         def blank(key: Array) -> TrainState:
             one = self.trainer.env.blank(self.trainer.env_params)
-            many = jax.tree.map(lambda x: jnp.zeros((self.trainer.plan.num_envs, *x.shape), x.dtype), one)
+            many = jax.tree.map(
+                lambda x: jnp.zeros((self.trainer.plan.num_envs, *x.shape), x.dtype), one
+            )
             return self.trainer.begin(key, key, self._train_play._begin(many))
 
         shapes: TrainState = jax.eval_shape(blank, jax.random.key(0))
@@ -92,12 +94,12 @@ class HostRunner(SeedRunner):
         """Compile what learns; the other pieces are compiled when they are called first."""
         begin = time.perf_counter()
         trainer, state = self.trainer, self.seed_shapes
-        gathered = jax.eval_shape(self._gathered, state)
+        gathered = jax.eval_shape(self._gathered, state, self._hyper(0))
         keys = jax.eval_shape(trainer.keys, state.key)
         self._learn = self._learn.lower(state, self._hyper(0), gathered, keys).compile()
         self.compile_seconds += time.perf_counter() - begin
 
-    def _gathered(self, state: TrainState) -> Gathered:
+    def _gathered(self, state: TrainState, hyper: Any) -> Gathered:
         """Return the shapes of an iteration's steps."""
         steps, streams = self.trainer.plan.steps_per_iteration, state.streams
         zero = jnp.zeros(self.trainer.plan.num_envs, jnp.int32)
@@ -106,7 +108,9 @@ class HostRunner(SeedRunner):
             lambda x: jnp.broadcast_to(x, (steps, *x.shape)),
             (slot, streams.final, streams.episode.undiscounted_return),
         )
-        return Gathered(streams.carry, slots, done, returns, streams)
+        who = self._behaviour(state.agent, hyper, state.iteration)
+        acted = who if self.hosting.max_lag else None
+        return Gathered(streams.carry, slots, done, returns, streams, acted)
 
     @property
     def bytes_needed(self) -> int:
@@ -128,7 +132,9 @@ class HostRunner(SeedRunner):
         plan = self.trainer.plan
         key, key_agent, seeds, bits = self._open(key)
         fleet = self._fleet(seed)
-        state = self._begin_seed(key, key_agent, self._train_play.begin(fleet.reset(np.asarray(seeds))))
+        state = self._begin_seed(
+            key, key_agent, self._train_play.begin(fleet.reset(np.asarray(seeds)))
+        )
         if plan.warmup_steps:
             who = self._novice(state.agent)
             gathered = self._train_play.gather(fleet, state.streams, who, np.asarray(bits))
@@ -195,6 +201,8 @@ class HostRunner(SeedRunner):
         if seeds is not None:
             streams = self._train_play.begin(fleet.reset(np.asarray(seeds)))
         gathered = self._train_play.gather(fleet, streams, who, np.asarray(bits), stop)
+        if self.hosting.max_lag:
+            gathered = dataclasses.replace(gathered, acted=who)
         return Arrival(gathered, keys, iteration, version, time.perf_counter() - begun)
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
@@ -218,7 +226,11 @@ class HostRunner(SeedRunner):
             for name, who in whos.items()
         }
         found = jax.device_get(self._summary(state, hyper, played))
-        return found | self._meters[seed].read(self.trainer.plan.updates_per_iteration)
+        return found | self.read(seed)
+
+    def read(self, seed: int) -> dict[str, float]:
+        """Return a seed's `METRICS` since they were read last."""
+        return self._meters[seed].read(self.trainer.plan.updates_per_iteration)
 
     def close(self) -> None:
         """Stop acting, and close all simulators."""

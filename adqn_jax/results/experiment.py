@@ -35,7 +35,7 @@ class Experiment:
     expert: str = ""
     """SHA-256 of the policy file that is learnt from, as hexadecimal digits; empty without one."""
     privileged: str = ""
-    """What the privileged state was called by, of an environment that needs to be told; or empty."""
+    """By what name the privileged state was asked for, of an environment of Gymnasium, or empty."""
     max_lag: int = 0
     """Iterations by which learning may be ahead of who acts; 0: they take turns."""
 

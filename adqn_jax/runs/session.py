@@ -94,9 +94,7 @@ class Session:
         self.claimed.begin()
         self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
         if options.interrupts.stop:
-            raise StopError(
-                options.interrupts.code, self._why_stopped(options.interrupts.reason)
-            )
+            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         with self._saved_if_an_environment_fails():
             self.begin(newest)
         self.train(options.interrupts, options.checkpoint_minutes * 60.0)

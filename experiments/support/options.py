@@ -45,6 +45,11 @@ class Choice:
     observation, or a method that returns it (POPGym's get_state); `observation` where nothing is
     hidden. Unless given: the entry critic, privileged_state or state beside policy or observation,
     or info["state"]."""
+    runner: Literal["synchronous", "asynchronous"] = "synchronous"
+    """Of gymnasium:ID, whether acting and learning take turns, or a thread acts meanwhile, by
+    parameters that are at most --max-lag iterations old."""
+    max_lag: int = 1
+    """With --runner asynchronous, iterations by which learning may be ahead of who acts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +76,6 @@ class RunArgs(Choice):
     """Minutes between checkpoints; one is always written at the end."""
     timeout: float = math.inf
     """Minutes, compiling included, after which the run saves all and stops."""
-    runner: Literal["synchronous", "asynchronous"] = "synchronous"
-    """Of gymnasium:ID, whether acting and learning take turns, or a thread acts meanwhile, by
-    parameters that are at most --max-lag iterations old."""
-    max_lag: int = 1
-    """With --runner asynchronous, iterations by which learning may be ahead of who acts."""
     env_threads: int = 1
     """Of gymnasium:ID, threads that step a seed's environments."""
     env_timeout: float = 60.0
