@@ -20,13 +20,12 @@ from flax import struct
 from adqn_jax import contract, families, rollout
 from adqn_jax.agent import Agent, Who
 from adqn_jax.config import BaseConfig
+from adqn_jax.evaluation import Evaluation, Metrics
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Gathered, Interaction
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Episode, EpisodeWindow, Params, Rollout, Stream, TrainState
-
-Metrics = dict[str, Array]
 
 
 def make_train(
@@ -155,73 +154,18 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
+    @property
+    def evaluation(self) -> Evaluation:
+        """What a log point asks of a state."""
+        return Evaluation(self.agent, self.interaction, self.config.train.eval_episodes)
+
     def evaluation_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
-        """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
-
-        The agent's policy acts: as well as it can, unless it is told to draw actions; or somebody
-        else, `who`.
-        Keys are derived from the state's, not consumed: whether and when one evaluates does not
-        change training.
-        """
-        who = self.agent.policy(state.agent) if who is None else who
-        act = functools.partial(self.agent.networks.act, who)
-        key_reset, key_steps = self.evaluation_keys(state)
-        streams = self._start(key_reset, self.config.train.eval_episodes)
-
-        def body(carry: tuple, key: Array) -> tuple[tuple, None]:
-            streams, first, over = carry
-            streams, step = self.interaction.step(key, streams, act, hyper.discount)
-            first = jax.tree.map(lambda old, new: jnp.where(over, old, new), first, step.episode)
-            return (streams, first, over | step.done), None
-
-        keys = jax.random.split(key_steps, self.plan.longest_episode)
-        carry = (streams, streams.episode, jnp.zeros_like(streams.final))
-        (_, episodes, _), _ = jax.lax.scan(body, carry, keys)
-        return episodes
+        """Play an evaluation's episodes, as `Evaluation.episodes` does."""
+        return self.evaluation.episodes(state, hyper, who)
 
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""
-        hyper = _float32(hyper)
-        episodes = {
-            name: self.evaluation_episodes(state, hyper, who)
-            for name, who in self.evaluated(state).items()
-        }
-        return self.summary(state, hyper, episodes)
-
-    def evaluated(self, state: TrainState) -> dict[str, Who]:
-        """Return who is evaluated, by name; the agent's policy has none."""
-        others = self.agent.others(state.agent)
-        return {"": self.agent.policy(state.agent)} | {
-            name: who for name, who in others.items() if who is not None
-        }
-
-    def evaluation_keys(self, state: TrainState) -> tuple[Array, Array]:
-        """Return what an evaluation's episodes begin by, and what they are played by."""
-        key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
-        return key_reset, key_steps
-
-    def summary(self, state: TrainState, hyper: Any, played: dict[str, Episode]) -> Metrics:
-        """Return what a log point shows; `played` are the episodes of all that are `evaluated`."""
-        hyper, episodes = _float32(hyper), played[""]
-        timesteps = self.plan.timesteps(state.iteration)
-        others = {
-            f"{name}_return": played[name if who is not None else ""].undiscounted_return.mean()
-            for name, who in self.agent.others(state.agent).items()
-        }
-        return {
-            "timesteps": timesteps,
-            "updates": state.iteration * self.plan.updates_per_iteration,
-            **self.agent.annealed(hyper, timesteps),
-            "eval_return": episodes.undiscounted_return.mean(),
-            "eval_discounted_return": episodes.discounted_return.mean(),
-            "eval_length": episodes.length.mean(),
-            "eval_success": episodes.success.mean(),
-            **others,
-            "behaviour_return": rollout.window_mean(state.window),
-            "behaviour_episodes": state.window.count,
-            "failed": self._failed(state),
-            **state.diagnostics,
-        }
+        return self.evaluation.metrics(state, _float32(hyper))
 
     def acting_params(self, state: TrainState) -> Params:
         """Return the parameters that are evaluated and saved; states of many seeds will do."""
@@ -231,7 +175,7 @@ class Trainer:
         keys = self.keys(state.key)
         who = self.behaviour(state.agent, hyper, state.iteration)
         streams = state.streams
-        if self.plan.restarts:
+        if keys.start is not None:
             streams = self._start(keys.start, self.plan.num_envs)
         gathered = self._gather(streams, who, keys.gather, self.plan.steps_per_iteration)
         return self.learn(state, hyper, gathered, keys)
@@ -292,12 +236,6 @@ class Trainer:
     def _start(self, key: Array, num_streams: int) -> Stream:
         memory = self.agent.networks.memory(num_streams)
         return self.interaction.start(key, num_streams, memory)
-
-    def _failed(self, state: TrainState) -> Array:
-        """Tell whether training has run into numbers that are not finite, int32 0 or 1."""
-        leaves = jax.tree.leaves((self.agent.learned(state.agent), state.diagnostics))
-        finite = jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
-        return 1 - finite.astype(jnp.int32)
 
 
 def _float32(hyper: Any) -> Any:

@@ -4,7 +4,6 @@ For a trainer each is an environment whose state is what its simulator has shown
 and the privileged state. Both can be asked for in compiled programs; a step cannot.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -17,10 +16,8 @@ from gymnax.environments.environment import EnvParams
 
 from . import gymnasium_spaces as theirs
 from .environment import PrivilegedEnvironment
+from .gymnasium_view import View, told
 from .wrappers import Privileged
-
-_SEEN = ("policy", "observation")
-_KNOWN = ("critic", "privileged_state", "state")
 
 
 @struct.dataclass
@@ -29,14 +26,6 @@ class Shown:
 
     observation: Any
     state: Any  # privileged
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where a privileged state comes from."""
-
-    kind: str  # "entry" of the observation, entry of "info", "method", or the "observation" itself
-    name: str
 
 
 class Simulator:
@@ -83,10 +72,10 @@ class Simulator:
         self._env.close()
 
     def _shown(self, observation: Any, info: dict[str, Any]) -> Shown:
-        own = self._adapted
-        seen = theirs.stored(own.seen(observation), own.their_observations, "the observation")
-        state = own.state_of(self._env, observation, info)
-        return Shown(seen, theirs.stored(state, own.their_states, "the privileged state"))
+        view = self._adapted.view
+        seen = theirs.stored(view.seen(observation), view.observations, "the observation")
+        state = view.state_of(self._env, observation, info)
+        return Shown(seen, theirs.stored(state, view.states, "the privileged state"))
 
 
 class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
@@ -103,134 +92,28 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
     ):  # fmt: skip
         super().__init__()
         self._make = make
-        self._name = name or getattr(make, "__name__", type(make).__name__)
+        self._name = str(name or getattr(make, "__name__", type(make).__name__))
         env = self._made()
         try:
-            self._look(env, time_limit, privileged, whole)
+            self.view = View(self.name, env, privileged, whole)
+            spec, self.their_actions = env.spec, env.action_space
         finally:
             env.close()
+        self._time_limit = time_limit or (spec.max_episode_steps if spec is not None else None) or 0
+        self._actions = theirs.actions(self.their_actions, f"an action of {self.name}")
+        self._observations = theirs.declared(
+            self.view.observations, f"the observation of {self.name}"
+        )
+        self._states = theirs.declared(self.view.states, f"the privileged state of {self.name}")
 
     def _made(self) -> Any:
         try:
             env = self._make()
         except Exception as error:  # whatever somebody else's code raises
-            raise ValueError(f"{self.name} cannot be made: {_told(error)}") from error
+            raise ValueError(f"{self.name} cannot be made: {told(error)}") from error
         if not isinstance(env, gymnasium.Env):
             raise ValueError(f"{self.name} is no gymnasium.Env, but of {type(env).__name__}")
         return env
-
-    def _look(self, env: Any, time_limit: int | None, privileged: str | None, whole: bool) -> None:
-        """Find out what it shows, by a first reset."""
-        try:
-            observation, info = env.reset(seed=0)
-        except Exception as error:
-            raise ValueError(f"{self.name} cannot be reset: {_told(error)}") from error
-        spec = env.spec
-        self._time_limit = time_limit or (spec.max_episode_steps if spec is not None else None) or 0
-        whole_space = env.observation_space
-        self._source = self._find(env, whole_space, info, privileged, whole)
-        self._parts = self._visible(whole_space)
-        self.their_actions = env.action_space
-        self.their_observations = self._of_parts(whole_space)
-        self.their_states = self._space_of_state(env, whole_space, observation, info)
-        self._actions = theirs.actions(env.action_space, f"an action of {self.name}")
-        self._observations = theirs.declared(
-            self.their_observations, f"the observation of {self.name}"
-        )
-        self._states = theirs.declared(self.their_states, f"the privileged state of {self.name}")
-
-    def _find(
-        self, env: Any, space: Any, info: dict[str, Any], name: str | None, whole: bool
-    ) -> Source:
-        """Look for the privileged state: as it is named, or where it usually is."""
-        is_dict = isinstance(space, gymnasium.spaces.Dict)
-        there = set(space.spaces) if is_dict else set()
-        if name is None:
-            entry = next((entry for entry in _KNOWN if entry in there), None)
-            if entry is not None and there & set(_SEEN):
-                return Source("entry", entry)
-            if "state" in info:
-                return Source("info", "state")
-            if whole:
-                return Source("observation", "")
-        elif name in there:
-            return Source("entry", name)
-        elif name in info:
-            return Source("info", name)
-        elif env.has_wrapper_attr(name) and callable(env.get_wrapper_attr(name)):
-            return Source("method", name)
-        elif name == "observation":
-            return Source("observation", "")
-        asked = "no privileged state" if name is None else f"no privileged state {name!r}"
-        raise ValueError(
-            f"{self.name} has {asked}: name an entry of its info ({_listed(info)}), an entry of "
-            f"its observation ({_listed(there)}) or a method that returns it, by --privileged; or "
-            f"`observation`, where nothing is hidden"
-        )
-
-    def _visible(self, space: Any) -> tuple[str, ...] | None:
-        """Name the entries of an observation that the agent sees; None: there are no entries."""
-        if not isinstance(space, gymnasium.spaces.Dict):
-            return None
-        there = list(space.spaces)
-        hidden = {*_KNOWN, self._source.name} if self._source.kind == "entry" else {*_KNOWN}
-        alone = next((name for name in _SEEN if name in there), None)
-        if alone is not None and hidden & set(there):
-            return (alone,)
-        if self._source.kind == "entry":
-            there.remove(self._source.name)
-        if not there:
-            raise ValueError(f"{self.name} shows nothing beside its privileged state")
-        return tuple(there)
-
-    def _of_parts(self, space: Any) -> Any:
-        if self._parts is None:
-            return space
-        if len(self._parts) == 1 and self._parts[0] in _SEEN:
-            return space.spaces[self._parts[0]]
-        return gymnasium.spaces.Dict({name: space.spaces[name] for name in self._parts})
-
-    def _space_of_state(self, env: Any, space: Any, observation: Any, info: dict[str, Any]) -> Any:
-        """Return the space that is declared for the privileged state, or one that fits it."""
-        if self._source.kind == "entry":
-            return space.spaces[self._source.name]
-        if self._source.kind == "observation":
-            return self.their_observations
-        try:
-            value = self.state_of(env, observation, info)
-            known = getattr(env.unwrapped, "state_space", None)  # so POPGym calls it
-            if isinstance(known, gymnasium.Space) and known.contains(value):
-                return known
-            return theirs.guessed(value)
-        except Exception as error:
-            raise ValueError(
-                f"{self.name}'s privileged state {self._source.name!r} cannot be used: "
-                f"{_told(error)}"
-            ) from error
-
-    def seen(self, observation: Any) -> Any:
-        """Return what the agent sees of an observation of Gymnasium's."""
-        if self._parts is None:
-            return observation
-        if len(self._parts) == 1 and self._parts[0] in _SEEN:
-            return observation[self._parts[0]]
-        return {name: observation[name] for name in self._parts}
-
-    def state_of(self, env: Any, observation: Any, info: dict[str, Any]) -> Any:
-        """Return the privileged state.
-
-        Raises:
-          ValueError: when `info` has no longer what it had at first.
-        """
-        kind, name = self._source.kind, self._source.name
-        if kind == "method":
-            return env.get_wrapper_attr(name)()
-        if kind == "observation":
-            return self.seen(observation)
-        entries = info if kind == "info" else observation
-        if name not in entries:
-            raise ValueError(f"there is no {name!r} in {'info' if kind == 'info' else kind}")
-        return entries[name]
 
     def simulator(self, params: EnvParams) -> Simulator:
         """Make one that runs by itself, with the time limit of the parameters."""
@@ -238,7 +121,7 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
 
     def blank(self, params: EnvParams) -> Shown:
         """Return what is stored of a state, in zeros."""
-        return Shown(theirs.zeros(self.their_observations), theirs.zeros(self.their_states))
+        return Shown(theirs.zeros(self.view.observations), theirs.zeros(self.view.states))
 
     @property
     def name(self) -> str:
@@ -248,7 +131,7 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
     @property
     def settings(self) -> dict[str, Any]:
         """Where the privileged state comes from; the versions are in the record of a run."""
-        return {"privileged": f"{self._source.kind} {self._source.name}".strip()}
+        return {"privileged": str(self.view.source)}
 
     def _identity(self) -> tuple[type, Any]:
         return type(self), id(self)
@@ -289,11 +172,11 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
         self, state: Shown, params: EnvParams | None = None, key: jax.Array | None = None
     ) -> Any:
         """Return what the agent was shown."""
-        return theirs.element_of(state.observation, self.their_observations)
+        return theirs.element_of(state.observation, self.view.observations)
 
     def privileged_state(self, env_state: Shown, params: EnvParams) -> Any:
         """Return what the trainer was shown."""
-        return theirs.element_of(env_state.state, self.their_states)
+        return theirs.element_of(env_state.state, self.view.states)
 
     def action_space(self, params: EnvParams | None = None) -> spaces.Space:
         """Discrete, or a Box."""
@@ -342,12 +225,3 @@ def from_gymnasium(
         return adapted, params
     space = adapted.privileged_state_space(params)
     return Privileged(adapted, observed, adapted.privileged_state, space), params
-
-
-def _told(error: Exception) -> str:
-    reason = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(map(str, names))) or "none"

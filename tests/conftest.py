@@ -59,8 +59,12 @@ WIDE = (
     r"test_other_combinations\[\{'target': 'none', 'replay': 'none', 'replay_ratio': 1.0\}",
     r"test_no_replay_trains_on_what_was_just_made\[lstm-1\]",
     r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
-    # Environments of the host; of the families, value learning stays.
-    r"test_numbers_are_those_of_compiled_environments\[(actor-critic|whole|imitation)",
+    # Environments that the host steps: one family stays, as do a restart, and acting while learning.
+    r"test_numbers_are_those_of_compiled_environments\[(value|actor-critic|imitation)\]",
+    r"test_ratios_are_over_who_acted",
+    r"test_lag\[3\]",
+    r"test_gymnasium\.py::test_a_run_from_begin_to_end",
+    r"test_a_simulator_of_gymnasium",
     # Imitation, where the other families are tested in the same way.
     r"test_trainer\.py::test_(same|seed|chunks|timesteps).*\[imitating\]",
     r"test_overestimation\.py::test_q_learning_overestimates",

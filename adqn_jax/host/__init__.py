@@ -5,7 +5,8 @@ the loop over steps is the host's. Nothing compiled calls back.
 """
 
 from adqn_jax.host.fleet import EnvironmentFailure
-from adqn_jax.host.runner import METRICS, Hosting, HostRunner
+from adqn_jax.host.meter import METRICS
+from adqn_jax.host.runner import Hosting, HostRunner
 from adqn_jax.types import steps_on_host
 
 __all__ = ["METRICS", "EnvironmentFailure", "HostRunner", "Hosting", "steps_on_host"]

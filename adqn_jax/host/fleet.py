@@ -26,11 +26,11 @@ class Told:
 
     env_state: PyTree
     begun: PyTree  # the state that an episode began with; means something where one has begun
-    reward: np.ndarray  # float32
-    terminated: np.ndarray  # bool
-    truncated: np.ndarray  # bool
-    success: np.ndarray  # bool; means something where it `says`
-    says: np.ndarray  # bool, whether the simulator says of success
+    reward: Any  # float32
+    terminated: Any  # bool
+    truncated: Any  # bool
+    success: Any  # bool; means something where it `says`
+    says: Any  # bool, whether the simulator says of success
 
 
 class Fleet:

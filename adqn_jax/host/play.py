@@ -49,7 +49,7 @@ class Play:
             if stop is not None and stop.is_set():
                 raise StoppedError
             chosen, action, seeds = self.choose(who, streams, key)
-            told = fleet.step(*jax.device_get((action, seeds)))
+            told = fleet.step(np.asarray(action), np.asarray(seeds))
             streams, step = self.record(streams, chosen, told, np.float32(1.0))
             steps.append(step)
         slots, done, episodes = jax.tree.map(_stack, *steps)
@@ -77,8 +77,8 @@ class Play:
         over = np.zeros(self.num_streams, bool)
         episodes: Episode = jax.device_get(streams.episode)
         for key in keys:
-            chosen, action, seeds = self.choose(who, streams, key)
-            told = fleet.step(*jax.device_get((action, seeds)), over)
+            chosen, action, later = self.choose(who, streams, key)
+            told = fleet.step(np.asarray(action), np.asarray(later), over)
             streams, step = self.record(streams, chosen, told, discount)
             _, done, reached = jax.device_get(step)
             episodes = jax.tree.map(functools.partial(np.where, over), episodes, reached)

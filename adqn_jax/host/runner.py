@@ -1,10 +1,8 @@
 """Many seeds, one after the other, whose environments the host steps."""
 
-import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,14 +11,10 @@ import numpy as np
 
 from adqn_jax.host.asynchronous import Acting, Arrival
 from adqn_jax.host.fleet import Fleet
-from adqn_jax.host.play import Play, seeds_of
+from adqn_jax.host.meter import Meter
+from adqn_jax.host.programs import Programs
 from adqn_jax.parallel import SeedRunner
-from adqn_jax.rollout import Gathered
-from adqn_jax.trainer import IterationKeys
-from adqn_jax.types import Array, PyTree, Stream, TrainState
-
-#: What a log point has beside a compiled environment's, all since the log point before.
-METRICS = ("lag", "lag_max", "acting_seconds", "learning_seconds")
+from adqn_jax.types import Array, Stream, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +34,7 @@ class HostRunner(SeedRunner):
     """The compiled functions of a seed, and the host's loop around them.
 
     The methods are those of `SeedRunner`, and so are the states. Each seed has simulators of its
-    own; evaluations of all seeds share some. Seeds take turns on one device, an iteration or a
-    chunk each.
+    own; evaluations of all seeds share some. Seeds take turns on one device, an iteration each.
 
     States hold no simulators. From states that it has not made itself, as after a restart, a
     runner goes on with new episodes; those before count as cut off by a time limit.
@@ -50,28 +43,14 @@ class HostRunner(SeedRunner):
     hosting: Hosting = dataclasses.field(default_factory=Hosting)
 
     def __post_init__(self) -> None:
-        """Prepare to compile."""
+        """Lay the seeds out; there are no simulators yet."""
         super().__post_init__()
-        trainer, plan = self.trainer, self.trainer.plan
-        networks = trainer.agent.networks
-        self._train_play = Play(trainer.interaction, networks, plan.num_envs)
-        self._eval_play = Play(trainer.interaction, networks, trainer.config.train.eval_episodes)
-        self._fleets: dict[int, Fleet] = {}
-        self._at: dict[int, int] = {}  # the iteration that a seed's simulators have reached
-        self._acting: dict[int, Acting] = {}
-        self._eval_fleet: Fleet | None = None
-        self._meters = [_Meter() for _ in range(self.total_seeds)]
-        self._open = jax.jit(self._opening)
-        self._keys_of = jax.jit(self._bits_of)
-        self._behave = jax.jit(self._behaviour)
-        self._begin_seed = jax.jit(trainer.begin)
-        self._novice = jax.jit(trainer.agent.novice)
-        self._warm_up = jax.jit(trainer.warm_up, donate_argnums=0)
-        self._learn = jax.jit(trainer.learn, donate_argnums=0)
-        self._evaluated = jax.jit(self._evaluation)
-        self._summary = jax.jit(trainer.summary)
-        self._take = jax.jit(lambda states, i: jax.tree.map(lambda x: x[i], states))
-        self._stack = jax.jit(lambda states: jax.tree.map(lambda *x: jnp.stack(x), *states))
+        self._programs = Programs(self.trainer, asynchronous=self.hosting.max_lag > 0)
+        self._meters = [Meter(self.trainer.plan) for _ in range(self.total_seeds)]
+        self._fleets: dict[int, Fleet] = {}  # by seed
+        self._at: dict[int, int] = {}  # the iteration that these have reached
+        self._acting: dict[int, Acting] = {}  # who steps them, if it is not us
+        self._evaluating: Fleet | None = None
 
     def _devices(self) -> list[Any]:
         return super()._devices()[:1]  # who waits for simulators has no use for more
@@ -79,46 +58,19 @@ class HostRunner(SeedRunner):
     @functools.cached_property
     def seed_shapes(self) -> TrainState:
         """Shapes and dtypes of one seed's state."""
-
-        def blank(key: Array) -> TrainState:
-            one = self.trainer.env.blank(self.trainer.env_params)
-            many = jax.tree.map(
-                lambda x: jnp.zeros((self.trainer.plan.num_envs, *x.shape), x.dtype), one
-            )
-            return self.trainer.begin(key, key, self._train_play._begin(many))
-
-        shapes: TrainState = jax.eval_shape(blank, jax.random.key(0))
-        return shapes
+        return self._programs.state_shapes
 
     def compile(self) -> None:
         """Compile what learns; the other pieces are compiled when they are called first."""
         begin = time.perf_counter()
-        trainer, state = self.trainer, self.seed_shapes
-        gathered = jax.eval_shape(self._gathered, state, self._hyper(0))
-        keys = jax.eval_shape(trainer.keys, state.key)
-        self._learn = self._learn.lower(state, self._hyper(0), gathered, keys).compile()
+        self._programs.compile(self._hyper(0))
         self.compile_seconds += time.perf_counter() - begin
-
-    def _gathered(self, state: TrainState, hyper: Any) -> Gathered:
-        """Return the shapes of an iteration's steps."""
-        steps, streams = self.trainer.plan.steps_per_iteration, state.streams
-        zero = jnp.zeros(self.trainer.plan.num_envs, jnp.int32)
-        slot = self.trainer.interaction.codec.encode(streams, streams.carry.action_tm1, zero, zero)
-        slots, done, returns = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (steps, *x.shape)),
-            (slot, streams.final, streams.episode.undiscounted_return),
-        )
-        who = self._behaviour(state.agent, hyper, state.iteration)
-        acted = who if self.hosting.max_lag else None
-        return Gathered(streams.carry, slots, done, returns, streams, acted)
 
     @property
     def bytes_needed(self) -> int:
         """Device memory that the states and a seed's gradient steps need."""
-        analysis = self._learn.memory_analysis()
         state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(self.seed_shapes))
-        working = analysis.argument_size_in_bytes - state + analysis.temp_size_in_bytes
-        return int(state * (self.places + 1) + working)  # a seed works on a copy
+        return int(2 * self.places * state + self._programs.working_bytes)  # in turns, on copies
 
     def init(self, key: Array) -> TrainState:
         """Start all seeds from `fold_in(key, seed)`, the same at every point.
@@ -130,15 +82,15 @@ class HostRunner(SeedRunner):
 
     def _init_seed(self, seed: int, key: Array) -> TrainState:
         plan = self.trainer.plan
-        key, key_agent, seeds, bits = self._open(key)
+        key, key_agent, seeds, bits = self._programs.open(key)
         fleet = self._fleet(seed)
-        state = self._begin_seed(
-            key, key_agent, self._train_play.begin(fleet.reset(np.asarray(seeds)))
+        state = self._programs.begin(
+            key, key_agent, self._programs.training.begin(fleet.reset(np.asarray(seeds)))
         )
         if plan.warmup_steps:
-            who = self._novice(state.agent)
-            gathered = self._train_play.gather(fleet, state.streams, who, np.asarray(bits))
-            state = self._warm_up(state, gathered)
+            who = self._programs.novice(state.agent)
+            gathered = self._programs.training.gather(fleet, state.streams, who, np.asarray(bits))
+            state = self._programs.warm_up(state, gathered)
         self._at[seed] = 0
         return state
 
@@ -148,7 +100,7 @@ class HostRunner(SeedRunner):
         Raises:
           EnvironmentFailure: when a simulator fails.
         """
-        seeds = [self._take(states, i) for i in range(self.total_seeds)]
+        seeds = [self._programs.take(states, i) for i in range(self.total_seeds)]
         for _ in range(self.trainer.plan.iterations_per_chunk):
             seeds = [self._iteration(i, state) for i, state in enumerate(seeds)]
         return self._together(seeds)
@@ -159,11 +111,11 @@ class HostRunner(SeedRunner):
         meter.acted(arrived)
         with meter.learning():
             hyper = self._hyper(seed)
-            state = self._learn(state, hyper, arrived.gathered, arrived.keys)
+            state = self._programs.learn(state, hyper, arrived.gathered, arrived.keys)
             state = jax.block_until_ready(state)
         self._at[seed] = arrived.iteration + 1
         if self.hosting.max_lag:
-            who = self._behave(state.agent, hyper, state.iteration)
+            who = self._programs.behaviour(state.agent, hyper, state.iteration)
             self._acting[seed].refresh(jax.block_until_ready(who), arrived.iteration + 1)
         return state
 
@@ -177,11 +129,11 @@ class HostRunner(SeedRunner):
                 state, streams=dataclasses.replace(state.streams, final=cut)
             )
         if not self.hosting.max_lag:
-            who = self._behave(state.agent, self._hyper(seed), state.iteration)
+            who = self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
             return self._act(seed, state.streams, who, state.key, iteration, iteration)
         if seed not in self._acting:
             who = jax.block_until_ready(
-                self._behave(state.agent, self._hyper(seed), state.iteration)
+                self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
             )
             plan = self.trainer.plan
             self._acting[seed] = Acting(
@@ -196,11 +148,11 @@ class HostRunner(SeedRunner):
     ) -> Arrival:  # fmt: skip
         """Gather an iteration's steps."""
         begun = time.perf_counter()
-        keys, seeds, bits = self._keys_of(key)
+        keys, seeds, bits = self._programs.keys(key)
         fleet = self._fleet(seed)
         if seeds is not None:
-            streams = self._train_play.begin(fleet.reset(np.asarray(seeds)))
-        gathered = self._train_play.gather(fleet, streams, who, np.asarray(bits), stop)
+            streams = self._programs.training.begin(fleet.reset(np.asarray(seeds)))
+        gathered = self._programs.training.gather(fleet, streams, who, np.asarray(bits), stop)
         if self.hosting.max_lag:
             gathered = dataclasses.replace(gathered, acted=who)
         return Arrival(gathered, keys, iteration, version, time.perf_counter() - begun)
@@ -211,34 +163,36 @@ class HostRunner(SeedRunner):
         Raises:
           EnvironmentFailure: when a simulator fails.
         """
-        found = [self._evaluate_seed(i, self._take(states, i)) for i in range(self.total_seeds)]
+        found = [
+            self._evaluate_seed(i, self._programs.take(states, i)) for i in range(self.total_seeds)
+        ]
         return {name: np.array([of_seed[name] for of_seed in found]) for name in found[0]}
 
     def _evaluate_seed(self, seed: int, state: TrainState) -> dict[str, Any]:
         hyper = self._hyper(seed)
-        whos, seeds, bits = self._evaluated(state)
-        if self._eval_fleet is None:
-            self._eval_fleet = self._new_fleet(self._eval_play.num_streams)
+        whos, seeds, bits = self._programs.evaluation(state)
+        if self._evaluating is None:
+            self._evaluating = self._new_fleet(self._programs.evaluating.num_streams)
         played = {
-            name: self._eval_play.episodes(
-                self._eval_fleet, np.asarray(seeds), who, np.asarray(bits), hyper.discount
+            name: self._programs.evaluating.episodes(
+                self._evaluating, np.asarray(seeds), who, np.asarray(bits), hyper.discount
             )
             for name, who in whos.items()
         }
-        found = jax.device_get(self._summary(state, hyper, played))
+        found = jax.device_get(self._programs.summary(state, hyper, played))
         return found | self.read(seed)
 
     def read(self, seed: int) -> dict[str, float]:
         """Return a seed's `METRICS` since they were read last."""
-        return self._meters[seed].read(self.trainer.plan.updates_per_iteration)
+        return self._meters[seed].read()
 
     def close(self) -> None:
         """Stop acting, and close all simulators."""
         for seed in list(self._fleets):
             self._drop(seed)
-        if self._eval_fleet is not None:
-            self._eval_fleet.close()
-            self._eval_fleet = None
+        if self._evaluating is not None:
+            self._evaluating.close()
+            self._evaluating = None
 
     def _drop(self, seed: int) -> None:
         if acting := self._acting.pop(seed, None):
@@ -262,57 +216,5 @@ class HostRunner(SeedRunner):
         return jax.tree.map(lambda x: x[seed], self.hyper_of_seeds)
 
     def _together(self, seeds: list[TrainState]) -> TrainState:
-        states: TrainState = jax.device_put(self._stack(seeds), self.sharding)
+        states: TrainState = jax.device_put(self._programs.stack(seeds), self.sharding)
         return states
-
-    def _opening(self, key: Array) -> tuple[Array, Array, Array, Array]:
-        """Split a seed's key as `Trainer.init` does."""
-        plan = self.trainer.plan
-        key, key_streams, key_agent, key_warmup = jax.random.split(key, 4)
-        bits = _bits(jax.random.split(key_warmup, plan.warmup_steps))
-        return key, key_agent, seeds_of(key_streams, plan.num_envs), bits
-
-    def _bits_of(self, key: Array) -> tuple[IterationKeys, Array | None, Array]:
-        """Return an iteration's keys; seeds of episodes that begin it; and bits of its steps."""
-        plan, keys = self.trainer.plan, self.trainer.keys(key)
-        seeds = None if keys.start is None else seeds_of(keys.start, plan.num_envs)
-        return keys, seeds, _bits(jax.random.split(keys.gather, plan.steps_per_iteration))
-
-    def _behaviour(self, agent: PyTree, hyper: Any, iteration: Array) -> Any:
-        """Return a copy of who acts, which outlives the agent's state."""
-        return jax.tree.map(jnp.copy, self.trainer.behaviour(agent, hyper, iteration))
-
-    def _evaluation(self, state: TrainState) -> tuple[dict[str, Any], Array, Array]:
-        """Return who is evaluated, the seeds of the episodes, and bits of their steps."""
-        key_reset, key_steps = self.trainer.evaluation_keys(state)
-        bits = _bits(jax.random.split(key_steps, self.trainer.plan.longest_episode))
-        seeds = seeds_of(key_reset, self._eval_play.num_streams)
-        return self.trainer.evaluated(state), seeds, bits
-
-
-class _Meter:
-    """What a seed's acting and learning took since it was read last."""
-
-    def __init__(self) -> None:
-        self._lags: list[int] = []
-        self._acting = self._learning = 0.0
-
-    def acted(self, arrived: Arrival) -> None:
-        self._lags.append(arrived.iteration - arrived.version)
-        self._acting += arrived.seconds
-
-    @contextlib.contextmanager
-    def learning(self) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self._learning += time.perf_counter() - begun
-
-    def read(self, updates: int) -> dict[str, float]:
-        lags = np.array(self._lags or [0]) * updates
-        seconds = (round(self._acting, 3), round(self._learning, 3))
-        self.__init__()  # type: ignore[misc]  # begin anew
-        return dict(zip(METRICS, (float(lags.mean()), int(lags.max()), *seconds), strict=True))
-
-
-def _bits(keys: Array) -> Array:
-    return jax.random.key_data(keys)

@@ -59,8 +59,8 @@ class Experiment:
             raise TypeError("an environment has a name")
         params = run.get("env_params", {})
         of_run = run["seeds"], run["seed"], config, params, run.get("expert", "")
-        of_run += run.get("privileged", ""), run.get("max_lag", 0)
-        return cls(run["env"], settings, observe, *of_run)
+        hosted = run.get("privileged", ""), run.get("max_lag", 0)
+        return cls(run["env"], settings, observe, *of_run, *hosted)
 
     def settled(self) -> Self:
         """Return what decides the numbers, whatever else was said."""
