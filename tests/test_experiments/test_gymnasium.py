@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import diagnose
 import run
 import simulators
 from adqn_jax import load_policy
@@ -45,6 +46,10 @@ def test_a_run_from_begin_to_end() -> None:
     policy = load_policy(FOLDER / "whole" / "policy" / "seed-001.npz")
     assert policy.about["privileged"] == "get_state"
     assert set(policy.state_space.spaces) == {"0", "1"}
+
+    drawn = call(diagnose.main, str(FOLDER / "whole"))
+    assert drawn.code == 2
+    assert drawn.err.startswith("error: gymnasium:simulators:Lights-v0 is stepped by the host, and")
 
     # A simulator of training takes step 60 in the second third of the run.
     for name, words, fault, sentence in (
