@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from adqn_jax.config import LoopConfig
 
 #: Finished episodes over which the paper's measure, the behaviour return, is averaged.
@@ -61,6 +63,10 @@ class Plan:
         """Whether a period of timesteps ended in the iteration that reached so many."""
         before = (timesteps - self.timesteps_per_iteration) // period
         return timesteps // period > before
+
+    def progress(self, timesteps: Any) -> Any:
+        """Share of the run that lies behind after so many timesteps, warm-up included."""
+        return timesteps / np.float32(self.total_timesteps)
 
     @property
     def total_timesteps(self) -> int:

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.actor_critic.algorithms import get_algorithm
@@ -16,6 +15,7 @@ from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.descent import deal
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
+from adqn_jax.schedules import linear
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Params, PyTree, Rollout, Transition
 
@@ -123,8 +123,7 @@ class ActorCriticAgent:
         return deal(key, epochs, minibatches, self.plan.num_envs)
 
     def _learning_rate(self, hyper: Hyperparameters, timesteps: Array) -> Array:
-        share = _linear(1.0, hyper.rate_end, timesteps / jnp.float32(self.plan.total_timesteps))
-        return hyper.learning_rate * share
+        return hyper.learning_rate * linear(1.0, hyper.rate_end, self.plan.progress(timesteps))
 
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
         """Return the actor's step size and the weight of its entropy."""
@@ -164,8 +163,4 @@ def make_agent(config: Config, codec: SlotCodec) -> ActorCriticAgent:
 
 
 def _entropy_weight(hyper: Hyperparameters, timesteps: Array) -> Array:
-    return _linear(hyper.entropy_start, hyper.entropy_end, timesteps / hyper.entropy_timesteps)
-
-
-def _linear(start: Array | float, end: Array | float, progress: Array) -> Array:
-    return start + jnp.clip(progress, 0.0, 1.0) * (end - start)
+    return linear(hyper.entropy_start, hyper.entropy_end, timesteps / hyper.entropy_timesteps)

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.plan import Plan
@@ -12,6 +11,7 @@ from adqn_jax.replay import Buffer, NewestBuffer, PrioritisedBuffer, SlotCodec, 
 from adqn_jax.replay.buffer import BufferState, Where, min_capacity
 from adqn_jax.replay.newest import just_made
 from adqn_jax.replay.prioritised import Priorities, PrioritisedState, row_priority
+from adqn_jax.schedules import linear
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Params, PyTree, Rollout, Rows, Transition
 from adqn_jax.value.algorithms import get_algorithm
@@ -88,13 +88,16 @@ class ValueAgent:
     ) -> tuple[ValueState, dict[str, Array]]:  # fmt: skip
         """Store what happened, take gradient steps on replayed rows, move the targets."""
         ring = self.buffer.extend(state.buffer, rollout.slots)
+        # The first step has what a run begins with, as the first of its timesteps have.
+        begun = timesteps - self.plan.timesteps_per_iteration
+        annealed = dataclasses.replace(hyper, learning_rate=self._learning_rate(hyper, begun))
 
         def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
             params, target, opt_state, priorities = carry
             batch = self._batch(ring, priorities, rollout, _beta(hyper, timesteps), key)
             # The same key draws, when it is split, other numbers than when something is folded in.
             update = self.learner.update(
-                hyper, params, target, opt_state, batch.rows, jax.random.fold_in(key, 1),
+                annealed, params, target, opt_state, batch.rows, jax.random.fold_in(key, 1),
                 batch.weight,
             )  # fmt: skip
             if self.config.train.target == "polyak":
@@ -141,9 +144,15 @@ class ValueAgent:
             sample = self.buffer.sample(ring, key)
         return _Batch(self.codec.decode(sample.slots), sample.where, sample.weight)
 
+    def _learning_rate(self, hyper: Hyperparameters, timesteps: Array) -> Any:
+        return hyper.learning_rate * linear(1.0, hyper.rate_end, self.plan.progress(timesteps))
+
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
-        """Return epsilon, and the exponent of the weights where there are priorities."""
-        annealed = {"epsilon": _epsilon(hyper, timesteps)}
+        """Return epsilon, the step size, and with priorities the exponent of their weights."""
+        annealed = {
+            "epsilon": _epsilon(hyper, timesteps),
+            "learning_rate": self._learning_rate(hyper, timesteps),
+        }
         if isinstance(self.buffer, PrioritisedBuffer):
             annealed["priority_beta"] = _beta(hyper, timesteps)
         return annealed
@@ -225,13 +234,11 @@ class _Batch:
 
 
 def _epsilon(hyper: Hyperparameters, timesteps: Array) -> Array:
-    progress = jnp.clip(timesteps / hyper.epsilon_timesteps, 0.0, 1.0)
-    return hyper.epsilon_start + progress * (hyper.epsilon_end - hyper.epsilon_start)
+    return linear(hyper.epsilon_start, hyper.epsilon_end, timesteps / hyper.epsilon_timesteps)
 
 
 def _beta(hyper: Hyperparameters, timesteps: Array) -> Array:
-    progress = jnp.clip(timesteps / hyper.priority_timesteps, 0.0, 1.0)
-    return hyper.priority_beta + progress * (1.0 - hyper.priority_beta)
+    return linear(hyper.priority_beta, 1.0, timesteps / hyper.priority_timesteps)
 
 
 def _mix(old: PyTree, new: PyTree, tau: Array | float) -> PyTree:

@@ -17,6 +17,8 @@ class Hyperparameters:
 
     learning_rate: Annotated[float, above(0)] = 1e-4
     """Step size of Adam."""
+    rate_end: Annotated[float, Range(0, 1)] = 1.0
+    """Share of the step size that is left when the run ends, in [0, 1]; it falls linearly."""
     adam_eps: Annotated[float, above(0)] = 1e-4
     """Term that Adam adds to its denominator."""
     discount: Annotated[float, Range(0, 1)] = 0.99

@@ -351,3 +351,28 @@ def test_lowers_for_accelerators(config: BaseConfig, env: Any) -> None:
     assert calls_of_host(program) == []
     asks = jax.jit(lambda x: jax.pure_callback(lambda y: y, x, x)).lower(jnp.float32(0))
     assert calls_of_host(asks.as_text()), "a callback would be seen"
+
+
+@pytest.mark.parametrize(
+    "config", [small("dqn", history="none"), on_policy("a2c", history="none")],
+    ids=["value", "actor-critic"],
+)  # fmt: skip
+def test_step_size_falls_along_a_line(config: BaseConfig) -> None:
+    """An iteration halfway through a run takes the steps of a constant rate, halfway down."""
+    trainer = make_trainer(config, ENV, ENV_PARAMS)
+    plan, hyper = trainer.plan, config.parts["hyper"]
+    iterate = jax.jit(lambda state, hyper: trainer.iterate(state, hyper, 1).agent.params)
+    halfway = plan.total_timesteps // plan.timesteps_per_iteration // 2
+    begun = plan.timesteps(halfway)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    state = dataclasses.replace(state, iteration=jnp.int32(halfway))
+
+    falling = dataclasses.replace(hyper, rate_end=0.2)
+    rate = hyper.learning_rate * (1 - 0.8 * begun / plan.total_timesteps)
+    assert 0.4 * hyper.learning_rate < rate < 0.7 * hyper.learning_rate
+    constant = dataclasses.replace(hyper, learning_rate=rate)
+    jax.tree.map(assert_near, iterate(state, falling), iterate(state, constant))
+    with pytest.raises(AssertionError):  # what would be, if nothing fell
+        jax.tree.map(assert_near, iterate(state, hyper), iterate(state, constant))
+    shown = trainer.agent.annealed(falling, jnp.int32(begun))["learning_rate"]
+    np.testing.assert_allclose(shown, rate, rtol=1e-6)
