@@ -59,10 +59,11 @@ WIDE = (
     r"test_other_combinations\[\{'target': 'none', 'replay': 'none', 'replay_ratio': 1.0\}",
     r"test_no_replay_trains_on_what_was_just_made\[lstm-1\]",
     r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
-    # Environments that the host steps: one family stays; so do restarts, and acting while learning.
-    r"test_numbers_are_those_of_compiled_environments\[(value|actor-critic|imitation)\]",
+    # Environments that the host steps: one algorithm stays, and acting while learning.
+    r"test_numbers_are_those_of_compiled_environments\[(value|actor-critic|whole|imitation)\]",
     r"test_ratios_are_over_who_acted",
     r"test_lag\[3\]",
+    r"test_going_on_with_new_episodes",
     r"test_gymnasium\.py::test_a_run_from_begin_to_end",
     r"test_a_simulator_of_gymnasium",
     # Imitation, where the other families are tested in the same way.

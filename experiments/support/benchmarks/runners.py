@@ -14,8 +14,8 @@ from support.benchmarks.timing import no_cache
 
 
 def runners(
-    pause: float = 0.01, algo: str = "adqn-vr", num_envs: int = 8, rows: int = 32,
-    iterations: int = 40, rounds: int = 3, json: JsonFile = None,
+    pause: float = 0.01, algo: str = "adqn-vr", num_envs: int = 4, rows: int = 16,
+    iterations: int = 16, rounds: int = 3, json: JsonFile = None,
 ) -> None:  # fmt: skip
     """Measure what --runner asynchronous saves, with an environment that sleeps in every step.
 
@@ -23,7 +23,7 @@ def runners(
     are the seconds that the synchronous runner spends in each; they add up to its wall-clock time.
 
     Args:
-      pause: seconds that an environment sleeps in a step; each has a thread of its own.
+      pause: seconds that an environment sleeps in a step; one thread steps them, in turns.
       algo: algorithm, of value-based learning.
       num_envs: environments.
       rows: rows of 50 timesteps in a gradient step: the more, the longer learning takes.
@@ -95,6 +95,6 @@ def _runner(
     )
     plan = trainer.plan
     assert (plan.steps_per_iteration, plan.updates_per_iteration) == (12, 1)
-    runner = HostRunner(trainer, 1, trainer.config.hyper, Hosting(max_lag=lag, threads=num_envs))
+    runner = HostRunner(trainer, 1, trainer.config.hyper, Hosting(max_lag=lag))
     runner.compile()
     return runner

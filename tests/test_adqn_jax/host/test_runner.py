@@ -17,7 +17,9 @@ from adqn_jax.types import FINAL
 from settings import imitating, on_policy, small
 from simulators import Behind, Lights, Seeded
 
+MEMORYLESS = small("dqn", history="none", row_length=4, replay_ratio=4.0, log_every=100)
 FAMILIES = {
+    "memoryless": MEMORYLESS,
     "value": small(history="gru", row_length=0, total_timesteps=200, log_every=60),
     "actor-critic": on_policy("ppo-asym", total_timesteps=200, log_every=60),
     "whole": on_policy(
@@ -85,9 +87,6 @@ def test_numbers_are_those_of_compiled_environments(family: str) -> None:
     assert int(compiled[0].window.count.min()) > 0
     assert int(compiled[0].iteration[0]) == int(hosted[0].iteration[0]) > 1
     jax.tree.map(alike, compiled, hosted)
-
-
-MEMORYLESS = small("dqn", history="none", row_length=4, replay_ratio=4.0, log_every=100)
 
 
 def test_going_on_with_new_episodes() -> None:
