@@ -130,7 +130,7 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Where the privileged state comes from; the versions are in the record of a run."""
+        """Where the privileged state comes from. Simulators do not tell their versions."""
         return {"privileged": str(self.view.source)}
 
     def _identity(self) -> tuple[type, Any]:
