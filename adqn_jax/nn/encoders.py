@@ -98,12 +98,12 @@ def observation_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
     """Choose the encoder of observations, `config.embedding_size` features wide.
 
     Args:
-      space: Discrete, embedded; a Box of rank 3, convolved: `spaces.is_image` and
-        `spaces.is_index_grid` say which is a picture and which a grid of indices; any other Box,
-        flattened into a linear layer with a ReLU; a Dict of one grid of indices, Boxes of its size
-        and flat Boxes, convolved together; any other Dict of these, entry by entry.
-      config: widths, channels, and whether to divide a flattened Box's entries by the bounds it
-        declares.
+      space: Discrete, embedded; a Box of rank 3: `spaces.is_image` says which is a picture,
+        convolved, and `spaces.is_index_grid` which a grid of indices; any other Box, flattened into
+        a linear layer with a ReLU; a Dict of one grid of indices, Boxes of its size and flat Boxes,
+        encoded together; any other Dict of these, entry by entry.
+      config: widths, channels, how grids of indices are encoded, and whether to divide a flattened
+        Box's entries by the bounds it declares.
 
     Raises:
       ValueError: when the space is none of these.
@@ -122,17 +122,17 @@ def state_encoder(space: Spec, config: NetworkConfig) -> nn.Module:
 
 
 def _encoder(space: Spec, config: NetworkConfig, keeps_flat: bool) -> nn.Module:
-    features, channels = config.embedding_size, config.conv_channels
+    features = config.embedding_size
     if isinstance(space, spaces.Discrete):
         return Embedding(space.n, features)
     if isinstance(space, spaces.Dict):
         if _is_one_grid(space):
-            return DictGridEncoder(space, features, channels)
+            return DictGridEncoder(space, config)
         return DictEncoder(space, config, keeps_flat)
     if is_index_grid(space):
-        return BoxGridEncoder(space, features, channels)
+        return BoxGridEncoder(space, config)
     if is_image(space):
-        return ImageEncoder(space, features, channels)
+        return ImageEncoder(space, features, config.conv_channels)
     if keeps_flat:
         return Identity(space, config.scale_boxes)
     return FlatEncoder(space, features, config.scale_boxes)

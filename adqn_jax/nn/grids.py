@@ -8,11 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
+from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.convolutions import Convolutions3x3
 from adqn_jax.nn.linear import Embedding, Linear, xavier_relu
 from adqn_jax.spaces import is_bytes
 from adqn_jax.types import Array
 
+#: Widths of what `CellEncoder` makes: of an index in a cell, of all that the cell holds, and of
+#: what is kept of it for its place.
+_OF_INDEX, _OF_CELL, _OF_PLACE = 8, 32, 8
 #: A picture with more rows or columns than this is halved by the next convolution.
 _SMALL = 12
 
@@ -31,22 +35,39 @@ class GridEncoder(nn.Module):
     @nn.compact
     def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
         """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
-        x = Embedding(self.num_indices, 4, name="index")(grid)
-        x = jnp.reshape(x, (*grid.shape[:-1], 4 * grid.shape[-1]))
-        further = [channel[..., None].astype(x.dtype) for channel in channels]
-        x = jnp.concatenate([x, *further], axis=-1)
+        x = _cells(Embedding(self.num_indices, 4, name="index"), grid, channels)
         x = Convolutions3x3(tuple(self.conv_channels), xavier_relu, name="convolutions")(x)
-        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
-        x = jnp.concatenate([x, *(flat.astype(x.dtype) for flat in flats)], axis=-1)
+        x = jnp.concatenate([_flat(x), *(flat.astype(x.dtype) for flat in flats)], axis=-1)
         return nn.relu(Linear(self.features, xavier_relu)(x))
 
 
+class CellEncoder(nn.Module):
+    """A grid of indices cell by cell: what there is, wherever it is, and what is where.
+
+    A layer that all cells share tells apart what a cell's indices say together, such as a green
+    beacon. The maximum over cells says what is anywhere in the grid: what is learned of a thing in
+    one place holds in all. A narrower layer keeps what is in each. Arguments as of `GridEncoder`.
+    """
+
+    num_indices: int
+    features: int
+
+    @nn.compact
+    def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
+        """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
+        x = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
+        x = nn.relu(Linear(_OF_CELL, xavier_relu, name="cell")(x))
+        anywhere = x.max((-3, -2))
+        placed = _flat(nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(x)))
+        joined = [anywhere, placed, *(flat.astype(x.dtype) for flat in flats)]
+        return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
+
+
 class DictGridEncoder(nn.Module):
-    """Entries of a Dict space into a `GridEncoder`: one grid, its channels, and vectors."""
+    """Entries of a Dict space, encoded together: one grid, its channels, and vectors."""
 
     space: spaces.Dict
-    features: int
-    conv_channels: Sequence[int]
+    config: NetworkConfig
 
     @nn.compact
     def __call__(self, x: dict[str, Array]) -> Array:
@@ -55,24 +76,20 @@ class DictGridEncoder(nn.Module):
         for name, space in sorted(self.space.spaces.items()):
             by_rank[len(space.shape)].append(name)
         (grid,) = by_rank[3]
-        encoder = GridEncoder(
-            num_indices(self.space.spaces[grid]), self.features, self.conv_channels
-        )
+        encoder = _grid_encoder(self.space.spaces[grid], self.config)
         return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
 
 
 class BoxGridEncoder(nn.Module):
-    """A single grid of indices into a `GridEncoder`."""
+    """A single grid of indices."""
 
     space: spaces.Box
-    features: int
-    conv_channels: Sequence[int]
+    config: NetworkConfig
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Encode [..., R, C, K] to [..., features]."""
-        encoder = GridEncoder(num_indices(self.space), self.features, self.conv_channels)
-        return encoder(x, [], [])
+        return _grid_encoder(self.space, self.config)(x, [], [])
 
 
 class ImageEncoder(nn.Module):
@@ -95,8 +112,28 @@ class ImageEncoder(nn.Module):
         sizes = tuple(self.conv_channels)
         strides = image_strides(self.space.shape, len(sizes))
         x = Convolutions3x3(sizes, xavier_relu, strides, name="convolutions")(x)
-        x = jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
-        return nn.relu(Linear(self.features, xavier_relu)(x))
+        return nn.relu(Linear(self.features, xavier_relu)(_flat(x)))
+
+
+def _grid_encoder(space: spaces.Box, config: NetworkConfig) -> nn.Module:
+    """Choose how a grid of indices is encoded."""
+    of, features = num_indices(space), config.embedding_size
+    if config.grid_encoder == "cells":
+        return CellEncoder(of, features)
+    return GridEncoder(of, features, config.conv_channels)
+
+
+def _cells(index: Embedding, grid: Array, channels: Sequence[Array]) -> Array:
+    """Join what a cell's indices are embedded to, and its channels, [..., R, C, *]."""
+    x = index(grid)
+    x = jnp.reshape(x, (*grid.shape[:-1], grid.shape[-1] * x.shape[-1]))
+    further = [channel[..., None].astype(x.dtype) for channel in channels]
+    return jnp.concatenate([x, *further], axis=-1)
+
+
+def _flat(x: Array) -> Array:
+    """Flatten rows, columns and channels."""
+    return jnp.reshape(x, (*x.shape[:-3], math.prod(x.shape[-3:])))
 
 
 def image_strides(shape: Sequence[int], layers: int) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Encoders: which one a space gets, and what comes out."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from adqn_jax.nn.grids import image_strides
 
 WIDTH, LEAD = 6, (4, 2)
 CONFIG = NetworkConfig(embedding_size=WIDTH, conv_channels=(3,))
+CELLS = dataclasses.replace(CONFIG, grid_encoder="cells")
 GRID = Box(0, 8, (3, 5, 2), jnp.uint8)
 IMAGE = Box(0.0, 1.0, (3, 5, 2))
 LARGER = Box(0, 8, (3, 5, 2, 1), jnp.uint8)
@@ -64,12 +66,15 @@ def elements(space: Any) -> Any:
     return jax.tree.map(lambda x: jnp.zeros((*LEAD, *x.shape), x.dtype), spaces.zeros(space))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_shapes(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [(kind, CONFIG) for kind in KINDS] + [(kind, CELLS) for kind in ("grid", "dict")],
+)
+def test_shapes(kind: str, config: NetworkConfig) -> None:
     """Float features of each element, as wide as asked for; flat states stay as they are."""
     space, as_observation, as_state = KINDS[kind]
     for choose, width in ((observation_encoder, as_observation), (state_encoder, as_state)):
-        features = encoded(choose(space, CONFIG), elements(space))
+        features = encoded(choose(space, config), elements(space))
         assert features.shape == (*LEAD, width)
         assert features.dtype == jnp.float32
 
@@ -91,8 +96,9 @@ def test_unknown_spaces_are_refused(space: Any) -> None:
             choose(space, CONFIG)
 
 
+@pytest.mark.parametrize("config", [CONFIG, CELLS], ids=["convolutions", "cells"])
 @pytest.mark.parametrize("kind", ["discrete", "grid", "dict"])
-def test_every_index_has_a_vector_of_its_own(kind: str) -> None:
+def test_every_index_has_a_vector_of_its_own(kind: str, config: NetworkConfig) -> None:
     """The least and the greatest index of a space are told apart."""
     space = KINDS[kind][0]
     low = elements(space)
@@ -103,10 +109,33 @@ def test_every_index_has_a_vector_of_its_own(kind: str) -> None:
         high = low + 8
     else:
         high = low | {"grid": low["grid"] + jnp.uint8(8)}
-    module = observation_encoder(space, CONFIG)
+    module = observation_encoder(space, config)
     params = module.init(jax.random.key(0), low)
     assert np.abs(module.apply(params, low) - module.apply(params, high)).max() > 1e-3
     assert np.isfinite(module.apply(params, high)).all()
+
+
+def test_cells_know_things_wherever_they_are() -> None:
+    """But for what is kept of places, moving things changes nothing; swapping colours does."""
+    module = observation_encoder(GRID, CELLS)
+    params = module.init(jax.random.key(0), elements(GRID))
+
+    def features(placed: bool, *cells: tuple[int, int, int, int]) -> Any:
+        """Encode a grid with things of a kind and a colour in some cells."""
+        grid = np.zeros(GRID.shape, np.uint8)
+        for row, column, kind, colour in cells:
+            grid[row, column] = kind, colour
+        parts = dict(params["params"]["CellEncoder_0"])
+        if not placed:
+            parts["place"] = jax.tree.map(jnp.zeros_like, parts["place"])
+        return module.apply({"params": {"CellEncoder_0": parts}}, grid)
+
+    things = (0, 1, 3, 5), (2, 2, 4, 6)
+    moved = (1, 4, 3, 5), (0, 0, 4, 6)
+    swapped = (0, 1, 3, 6), (2, 2, 4, 5)
+    np.testing.assert_array_equal(features(False, *things), features(False, *moved))
+    assert np.abs(features(True, *things) - features(True, *moved)).max() > 1e-3
+    assert np.abs(features(False, *things) - features(False, *swapped)).max() > 1e-3
 
 
 def test_what_a_dict_s_encoder_has() -> None:
