@@ -1,5 +1,6 @@
 """Many seeds, one after the other, whose environments the host steps."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -111,12 +112,14 @@ class HostRunner(SeedRunner):
         meter.acted(arrived)
         with meter.learning():
             hyper = self._hyper(seed)
-            state = self._programs.learn(state, hyper, arrived.gathered, arrived.keys)
-            state = jax.block_until_ready(state)
+            gathered, keys = arrived.gathered, arrived.keys
+            if self.hosting.max_lag:
+                gathered, keys = jax.device_put((gathered, keys), self._devices()[0])
+            state = jax.block_until_ready(self._programs.learn(state, hyper, gathered, keys))
         self._at[seed] = arrived.iteration + 1
         if self.hosting.max_lag:
             who = self._programs.behaviour(state.agent, hyper, state.iteration)
-            self._acting[seed].refresh(jax.block_until_ready(who), arrived.iteration + 1)
+            self._acting[seed].refresh(self._beside(seed, who), arrived.iteration + 1)
         return state
 
     def _arrival(self, seed: int, state: TrainState) -> Arrival:
@@ -132,15 +135,33 @@ class HostRunner(SeedRunner):
             who = self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
             return self._act(seed, state.streams, who, state.key, iteration, iteration)
         if seed not in self._acting:
-            who = jax.block_until_ready(
-                self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
-            )
+            who = self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
             plan = self.trainer.plan
             self._acting[seed] = Acting(
-                functools.partial(self._act, seed), state.streams, jnp.copy(state.key), who,
+                functools.partial(self._act_beside, seed),
+                *self._beside(seed, (state.streams, state.key, who)),
                 range(iteration, plan.iterations_per_log * plan.log_points), self.hosting.max_lag,
             )  # fmt: skip
         return self._acting[seed].take()
+
+    def _beside(self, seed: int, tree: Any) -> Any:
+        """Copy what a seed acts by to where it acts, and wait until it is there."""
+        # The copy is one even where there is no other device, as learning reuses its memory.
+        copy = jax.tree.map(jnp.copy, tree)
+        return jax.block_until_ready(jax.device_put(copy, self._acting_device(seed)))
+
+    def _acting_device(self, seed: int) -> Any:
+        """Return a CPU's device that does not learn: a device runs one program after the other."""
+        learning = self._devices()[0]
+        with contextlib.suppress(RuntimeError):  # there may be none, as JAX_PLATFORMS decides
+            others = [d for d in jax.local_devices(backend="cpu") if d != learning]
+            return others[seed % len(others)] if others else learning
+        return learning
+
+    def _act_beside(self, seed: int, *how: Any) -> Arrival:
+        """Gather an iteration's steps on another device, in another thread."""
+        with jax.default_device(self._acting_device(seed)):
+            return self._act(seed, *how)
 
     def _act(
         self, seed: int, streams: Stream, who: Any, key: Array, iteration: int, version: int,
