@@ -136,12 +136,11 @@ class HostRunner(SeedRunner):
             return self._act(seed, state.streams, who, state.key, iteration, iteration)
         if seed not in self._acting:
             who = self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
+            streams, key, who = self._beside(seed, (state.streams, state.key, who))
             plan = self.trainer.plan
-            self._acting[seed] = Acting(
-                functools.partial(self._act_beside, seed),
-                *self._beside(seed, (state.streams, state.key, who)),
-                range(iteration, plan.iterations_per_log * plan.log_points), self.hosting.max_lag,
-            )  # fmt: skip
+            iterations = range(iteration, plan.iterations_per_log * plan.log_points)
+            act = functools.partial(self._act_beside, seed)
+            self._acting[seed] = Acting(act, streams, key, who, iterations, self.hosting.max_lag)
         return self._acting[seed].take()
 
     def _beside(self, seed: int, tree: Any) -> Any:
