@@ -81,7 +81,7 @@ WIDE = (
     r"test_peers_are_measured",
     r"actor_critic/test_probes\.py::test_memory\[shared\]",
     r"test_theory\.py::test_everything_holds",
-    r"test_benchmark_measures_(training|parts|precision)",
+    r"test_benchmark_measures_(training|parts|precision|runners)",
 )
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"

@@ -134,6 +134,13 @@ def test_a_simulator_of_gymnasium(tmp_path: pathlib.Path, monkeypatch: pytest.Mo
     assert names["earned"] in (0.0, 1.0)
 
 
+def test_table_of_gymnasium() -> None:
+    """It is what the raw data say."""
+    folders = sorted((DOCS / "results" / "gymnasium").glob("*/*/60k"))
+    table = tables.markdown(tables.summary([load(folder) for folder in folders]))
+    assert table in (DOCS / "gymnasium.md").read_text()
+
+
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The environment of adding-an-environment.md, found as its page says."""

@@ -19,8 +19,9 @@ WORDS = (
     *("--env", "gymnasium:simulators:Lights-v0", "--privileged", "get_state", "--algo", "ppo-asym"),
     *("--seeds", "2", "--total-timesteps", "240", "--log-every", "80", "--num-envs", "2"),
     *("--steps-per-iteration", "10", "--minibatches", "2", "--eval-episodes", "2"),
-    *("--history", "none", "--embedding-size", "4", "--head-sizes", "8", "--env-timeout", "2"),
+    *("--history", "none", "--embedding-size", "4", "--head-sizes", "8"),
 )
+SLOW = ("--runner", "asynchronous", "--env-timeout", "4")
 FOLDER = pathlib.Path("runs/gymnasium_simulators_Lights-v0/ppo-asym")
 
 
@@ -54,7 +55,7 @@ def test_a_run_from_begin_to_end() -> None:
     # A simulator of training takes step 60 in the second third of the run.
     for name, words, fault, sentence in (
         ("raises", (), "raises", "cannot step: RuntimeError: the arm has left the table"),
-        ("hangs", ("--runner", "asynchronous"), "hangs", "has not answered for 2 s"),
+        ("hangs", SLOW, "hangs", "has not answered for 4 s"),
     ):
         stopped = train(name, *words, fault=fault, at=60)
         assert stopped.code == 70, stopped.err

@@ -16,7 +16,8 @@ SEEDS = np.arange(3)
 def fleet(limit: int = 9, number: int = 3, threads: int = 2, **fault: Any) -> Fleet:
     """Return simulators of Lights, all with the same fault."""
     adapted = from_gymnasium(functools.partial(Lights, **fault), limit, name="Lights")
-    return Fleet(*adapted, number, threads=threads, patience=0.4)
+    patience = 0.4 if fault.get("fault") == "hangs" else 30.0  # this machine may be busy
+    return Fleet(*adapted, number, threads=threads, patience=patience)
 
 
 def lamps(seeds: np.ndarray) -> list[int]:
