@@ -45,8 +45,10 @@ class CellEncoder(nn.Module):
     """A grid of indices cell by cell: what there is, wherever it is, and what is where.
 
     A layer that all cells share tells apart what a cell's indices say together, such as a green
-    beacon. The maximum over cells says what is anywhere in the grid: what is learned of a thing in
-    one place holds in all. A narrower layer keeps what is in each. Arguments as of `GridEncoder`.
+    beacon; the maximum over cells says what is anywhere in the grid. A second one looks at each
+    cell again in the light of that, and finds, say, the exit that has the beacon's colour. What is
+    learned of a thing in one place so holds in all (Zaheer et al., 2017, "Deep Sets"). A narrower
+    layer keeps what is in each place. Arguments as of `GridEncoder`.
     """
 
     num_indices: int
@@ -55,11 +57,15 @@ class CellEncoder(nn.Module):
     @nn.compact
     def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
         """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
-        x = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
-        x = nn.relu(Linear(_OF_CELL, xavier_relu, name="cell")(x))
-        anywhere = x.max((-3, -2))
-        placed = _flat(nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(x)))
-        joined = [anywhere, placed, *(flat.astype(x.dtype) for flat in flats)]
+        cells = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
+        cells = nn.relu(Linear(_OF_CELL, xavier_relu, name="cell")(cells))
+        anywhere = cells.max((-3, -2))
+        light = Linear(_OF_CELL, xavier_relu, name="grid")(anywhere)
+        cells = Linear(_OF_CELL, xavier_relu, name="again")(cells) + light[..., None, None, :]
+        cells = nn.relu(cells)
+        placed = nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(cells))
+        joined = [anywhere, cells.max((-3, -2)), _flat(placed)]
+        joined += [flat.astype(cells.dtype) for flat in flats]
         return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
 
 

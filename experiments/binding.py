@@ -1,0 +1,80 @@
+"""Measure how many episodes an encoder of grids needs to bind a colour to a thing.
+
+Asks a supervised question of Memory-Four-Rooms: is the exit in view the good one? Half are. Writes
+a table with the accuracy on new episodes, a row for each seed and number of episodes seen.
+"""
+
+import dataclasses
+import pathlib
+import time
+
+from support import cli
+
+if __name__ == "__main__":
+    cli.set_up()
+
+import jax
+
+from adqn_jax import NetworkConfig
+from adqn_jax.results import tables
+from support.binding import EPISODES, Binding
+
+_STEPS_PER_ROW = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What is trained, and for how long."""
+
+    network: cli.tyro.conf.OmitArgPrefixes[NetworkConfig] = NetworkConfig(
+        conv_channels=(16,), history_size=64, gru_init="orthogonal", update_gate_bias=1.0
+    )
+    """The encoder; `history` is always gru."""
+    learning_rate: float = 2e-3
+    """Step size of Adam."""
+    episodes: int = 40_000
+    """Episodes to see, per seed."""
+    seeds: int = 1
+    """Seeds, trained one after the other."""
+    seed: int = 0
+    """Root of the random keys."""
+    to: pathlib.Path = pathlib.Path("binding.csv")
+    """The table to write."""
+
+
+def main() -> None:
+    """Train, and say how it goes.
+
+    Raises:
+      ValueError: when an argument is out of its range.
+    """
+    args: Args = cli.parse(Args, description=__doc__)
+    tables.check_ending(args.to)
+    if args.seeds < 1 or args.episodes < 1 or not args.learning_rate > 0:
+        raise ValueError("seeds and episodes must be at least 1, learning_rate greater than 0")
+    if args.network.history != "gru":
+        raise ValueError("history must be gru, whose memory is what is asked")
+    binding, rows = Binding(args.network, args.learning_rate), []
+    for seed in range(args.seeds):
+        key = jax.random.fold_in(jax.random.key(args.seed), seed)
+        learner, begin, episodes = binding.init(key), time.process_time(), 0
+        while episodes < args.episodes:
+            keys = jax.random.split(jax.random.fold_in(key, 1 + episodes), _STEPS_PER_ROW)
+            learner, accuracy = binding.train(learner, keys)
+            episodes += EPISODES * _STEPS_PER_ROW
+            rows.append(
+                {
+                    "grid_encoder": args.network.grid_encoder,
+                    "seed": seed,
+                    "episodes": episodes,
+                    "accuracy": round(float(accuracy), 4),
+                    "cpu_seconds": round(time.process_time() - begin, 1),
+                }
+            )
+            print(tables.markdown(rows[-1:]).splitlines()[-1], flush=True)
+    tables.write(args.to, rows)
+    print(f"wrote {args.to}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

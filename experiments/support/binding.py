@@ -1,0 +1,123 @@
+"""What Memory-Four-Rooms asks, as a supervised question: is the exit in view the one to take.
+
+Walks that nobody has learned see beacons and exits. Whenever exactly one exit is in view and the
+beacon has been seen, a history encoder with a head says whether the exit has the beacon's colour.
+Half of them have. What it takes is to bind a colour to a thing, and to remember it.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from adqn_jax import NetworkConfig, envs
+from adqn_jax.nn.history import GRUHistory
+from adqn_jax.nn.linear import Linear
+from adqn_jax.types import Array, Inputs, Params
+
+ENV = "memory-four-rooms-7x7"
+EPISODES, STEPS = 64, 48  # of a gradient step
+_EXIT, _BEACON, _FIRST_COLOUR = 4, 5, 12  # indices of an observation: kinds, and colour 0
+_FORWARD = 0.4  # share of steps straight ahead, so that walks go somewhere
+
+
+class _Head(nn.Module):
+    """The log odds that the exit is the good one."""
+
+    @nn.compact
+    def __call__(self, h: Array) -> Array:
+        init = nn.initializers.orthogonal()
+        return Linear(1, init)(nn.tanh(Linear(128, init)(h)))[..., 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """Training and its accuracy; `network` chooses the encoder."""
+
+    network: NetworkConfig
+    learning_rate: float
+
+    @functools.cached_property
+    def _env(self) -> tuple[Any, Any]:
+        return envs.make(ENV)
+
+    @functools.cached_property
+    def _history(self) -> GRUHistory:
+        env, params = self._env
+        return GRUHistory(env.action_space(params), env.observation_space(params), self.network)
+
+    def walk(self, key: Array) -> tuple[Inputs, Array, Array]:
+        """Walk without aim, `key` is consumed.
+
+        Returns:
+          What is seen, leaves [STEPS, EPISODES, ...]; where it is asked, and what is right, bool
+          [STEPS, EPISODES].
+        """
+        env, params = self._env
+        key_reset, key_steps = jax.random.split(key)
+        reset = jax.vmap(env.reset_env, (0, None))
+        step = jax.vmap(env.step_env, (0, 0, 0, None))
+        observation, state = reset(jax.random.split(key_reset, EPISODES), params)
+
+        def body(carry: tuple, key: Array) -> tuple[tuple, tuple]:
+            observation, state, action_tm1, goes_on = carry
+            key_ahead, key_other, key_step = jax.random.split(key, 3)
+            ahead = jax.random.bernoulli(key_ahead, _FORWARD, (EPISODES,))
+            other = jax.random.randint(key_other, (EPISODES,), 0, env.num_actions)
+            action = jnp.where(ahead, 0, other)
+            kind, exits = observation[..., 0], observation[..., 0] == _EXIT
+            colour = jnp.where(exits, observation[..., 2].astype(jnp.int32) - _FIRST_COLOUR, 0)
+            asked = goes_on & (exits.sum((1, 2)) == 1)
+            right = colour.sum((1, 2)) == state.colours[:, 0]
+            seen = (observation, action_tm1, asked, (kind == _BEACON).any((1, 2)), right)
+            keys = jax.random.split(key_step, EPISODES)
+            observation, state, _, done, _ = step(keys, state, action, params)
+            return (observation, state, action, goes_on & ~done), seen
+
+        carry = (observation, state, jnp.zeros(EPISODES, jnp.int32), jnp.ones(EPISODES, bool))
+        keys = jax.random.split(key_steps, STEPS)
+        _, (observation, action_tm1, asked, beacon, right) = jax.lax.scan(body, carry, keys)
+        known = jax.lax.associative_scan(jnp.logical_or, beacon, axis=0)
+        start = jnp.zeros((STEPS, EPISODES), bool).at[0].set(True)
+        inputs = Inputs(observation=observation, state=None, action_tm1=action_tm1, start=start)
+        return inputs, asked & known, right
+
+    def init(self, key: Array) -> tuple[Params, Any]:
+        """Draw parameters, and start the optimiser; `key` is consumed."""
+        key_walk, key_history, key_head = jax.random.split(key, 3)
+        inputs = jax.tree.map(lambda x: x[:1, :1], self.walk(key_walk)[0])
+        width = jnp.zeros((1, self.network.history_size))
+        params = {
+            "history": self._history.init(key_history, inputs),
+            "head": _Head().init(key_head, width),
+        }
+        return params, self._optimiser.init(params)
+
+    @property
+    def _optimiser(self) -> Any:
+        return optax.chain(optax.clip_by_global_norm(10.0), optax.adam(self.learning_rate))
+
+    def loss(self, params: Params, key: Array) -> tuple[Array, Array]:
+        """Return cross-entropy and accuracy on walks just made, scalars."""
+        inputs, asked, right = self.walk(key)
+        odds = _Head().apply(params["head"], self._history.apply(params["history"], inputs)[0])
+        entropy = optax.sigmoid_binary_cross_entropy(odds, right.astype(jnp.float32))
+        number = jnp.maximum(asked.sum(), 1)
+        return (entropy * asked).sum() / number, (((odds > 0) == right) & asked).sum() / number
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def train(self, learner: tuple[Params, Any], keys: Array) -> tuple[tuple[Params, Any], Array]:
+        """Take a gradient step for each key; return the mean accuracy before each step, too."""
+
+        def body(learner: tuple, key: Array) -> tuple[tuple, Array]:
+            params, opt_state = learner
+            grads, accuracy = jax.grad(self.loss, has_aux=True)(params, key)
+            updates, opt_state = self._optimiser.update(grads, opt_state)
+            return (optax.apply_updates(params, updates), opt_state), accuracy
+
+        learner, accuracies = jax.lax.scan(body, learner, keys)
+        return learner, accuracies.mean()

@@ -1,0 +1,49 @@
+"""The supervised question of Memory-Four-Rooms, and its command."""
+
+import csv
+import pathlib
+
+import jax
+import numpy as np
+
+import binding
+from adqn_jax import NetworkConfig
+from runs import call
+from support.binding import EPISODES, STEPS, Binding
+
+NETWORK = NetworkConfig(embedding_size=8, history_size=8, grid_encoder="cells")
+
+
+def test_what_is_asked() -> None:
+    """Asked is of one exit, after the beacon; a rule that remembers its colour is always right."""
+    inputs, asked, right = jax.jit(Binding(NETWORK, 1e-3).walk)(jax.random.key(0))
+    grids, asked, right = np.asarray(inputs.observation), np.asarray(asked), np.asarray(right)
+    assert 0.45 < right[asked].mean() < 0.55
+    assert 0.05 < asked.mean() < 0.5
+    kind, colour = grids[..., 0], grids[..., 2]
+    for episode in range(EPISODES):
+        remembered = None
+        for step in range(STEPS):
+            beacon = kind[step, episode] == 5
+            if beacon.any():
+                (remembered,) = set(colour[step, episode][beacon])
+            exits = colour[step, episode][kind[step, episode] == 4]
+            if asked[step, episode]:
+                assert remembered is not None
+                (seen,) = exits
+                assert right[step, episode] == (seen == remembered)
+
+
+def test_command(tmp_path: pathlib.Path) -> None:
+    """A row for each seed and 3,200 episodes, and a sentence for what cannot be."""
+    words = ("--embedding-size", "8", "--history-size", "8", "--grid-encoder", "cells")
+    table = tmp_path / "binding.csv"
+    done = call(binding.main, *words, "--episodes", "1", "--to", str(table))
+    assert done.code == 0, done.err
+    (row,) = csv.DictReader(table.open())
+    assert row["episodes"] == "3200"
+    assert 0.3 < float(row["accuracy"]) < 0.7
+
+    refused = call(binding.main, "--history", "none", "--to", str(table))
+    assert refused.code == 2
+    assert refused.err == "error: history must be gru, whose memory is what is asked\n"
