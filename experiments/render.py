@@ -8,9 +8,6 @@ import io
 import pathlib
 import sys
 
-import numpy as np
-from PIL import Image
-
 from support import cli
 
 if __name__ == "__main__":
@@ -20,31 +17,7 @@ from adqn_jax import envs
 from adqn_jax.envs.pictures import picture_of
 from adqn_jax.results.experiment import file_name
 from support import players
-from support.scene import film, make_scene, strip
-
-_GIF_COLOURS = 64
-
-
-def gif(images: list[Image.Image], fps: float) -> bytes:
-    """Encode frames in a few colours, common to all; the last one stays for a second and a half."""
-    palette = _palette(images[:: len(images) // 16 + 1])
-    few = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    durations = [round(1000 / fps)] * (len(few) - 1) + [1500]
-    file = io.BytesIO()
-    few[0].save(
-        file, "GIF", save_all=True, append_images=few[1:], duration=durations, loop=0, optimize=True
-    )
-    return file.getvalue()
-
-
-def _palette(images: list[Image.Image]) -> Image.Image:
-    """Keep the most frequent colours: flat ones stay as they are, edges become coarser."""
-    pixels = np.concatenate([np.asarray(image).reshape(-1, 3) for image in images])
-    codes, counts = np.unique(pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1), return_counts=True)
-    codes = codes[np.argsort(-counts, kind="stable")[:_GIF_COLOURS]]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).ravel().tolist())
-    return palette
+from support.scene import film, gif, make_scene, spaced, strip
 
 
 def render(
@@ -105,8 +78,7 @@ def _shown(steps: tuple[int, ...], frames: int, length: int) -> list[int]:
     """Return the steps to show: those asked for, or `frames` of them, first and last among them."""
     if any(not 0 <= step <= length for step in steps):
         raise ValueError(f"steps must be from 0 to {length} in this episode, got {steps}")
-    spaced = np.linspace(0, length, frames).round().astype(int)
-    return sorted(set(steps or spaced.tolist()))
+    return sorted(set(steps)) or spaced(frames, length)
 
 
 def _paths(to: pathlib.Path | None, env_name: str) -> tuple[pathlib.Path, pathlib.Path]:

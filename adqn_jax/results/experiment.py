@@ -92,7 +92,7 @@ def read(folder: pathlib.Path) -> Experiment:
         raise ValueError(f"{path} is not what run.py writes") from error
 
 
-def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_both(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Read what config.json keeps, of one experiment or of several: `run` and `made_with`.
 
     Both are flat: nested names are joined by dots. What the run does not read has its default.
@@ -105,9 +105,19 @@ def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
         config = json.loads(path.read_text())
         return flat(decided(config["run"])), dict(config["made_with"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"nothing to resume: {path} is not what run.py writes; --overwrite starts anew"
-        ) from error
+        raise ValueError(f"{path} is not what run.py writes") from error
+
+
+def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the same of a run that is to go on.
+
+    Raises:
+      ValueError: when it cannot be read.
+    """
+    try:
+        return read_both(folder)
+    except ValueError as error:
+        raise ValueError(f"nothing to resume: {error}; --overwrite starts anew") from error
 
 
 def decided(run: dict[str, Any]) -> dict[str, Any]:

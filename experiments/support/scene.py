@@ -1,6 +1,7 @@
 """An episode in figures: a few steps side by side, or all of them one after the other."""
 
 import dataclasses
+import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from adqn_jax.envs.pictures.shapes import AGENT, HINT, INK
 from adqn_jax.episode import Recording, record
 
 _COLOURS = (AGENT, "#2a9d8f", "#8c6d31")  # of values, in the order in which they are named
+_GIF_COLOURS = 64
 _CAPTION = 0.55  # inches, for what is written above and below a drawing
 
 
@@ -121,8 +123,13 @@ def strip(scene: Scene, steps: Sequence[int], dpi: int = 90) -> Image.Image:
     return _image(figure)
 
 
-def film(scene: Scene, dpi: int = 80) -> list[Image.Image]:
-    """Draw every step of an episode."""
+def spaced(count: int, length: int) -> list[int]:
+    """Choose so many steps of an episode, evenly spaced, first and last among them."""
+    return sorted(set(np.linspace(0, length, count).round().astype(int).tolist()))
+
+
+def film(scene: Scene, dpi: int = 80, steps: Sequence[int] | None = None) -> list[Image.Image]:
+    """Draw every step of an episode, or some of them, one after the other."""
     columns, width = len(scene.panels), 2.7
     height = width * max(scene.picture.aspects)
     if columns > 2:
@@ -130,7 +137,7 @@ def film(scene: Scene, dpi: int = 80) -> list[Image.Image]:
     figure = _figure(width * columns + 0.2, height + 2 * _CAPTION, dpi)
     row = figure.subplots(1, columns)
     images = []
-    for t in range(scene.recording.length + 1):
+    for t in range(scene.recording.length + 1) if steps is None else steps:
         for axes, panel in zip(row, scene.panels, strict=True):
             axes.clear()
             axes.set_title(panel, fontsize=9.5, weight="bold")
@@ -139,6 +146,28 @@ def film(scene: Scene, dpi: int = 80) -> list[Image.Image]:
         images.append(_image(figure))
         figure.set_layout_engine("none")  # as laid out in the first frame: nothing jumps
     return images
+
+
+def gif(images: Sequence[Image.Image], fps: float) -> bytes:
+    """Encode frames in a few colours, common to all; the last one stays for a second and a half."""
+    palette = _palette(images[:: len(images) // 16 + 1])
+    few = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    durations = [round(1000 / fps)] * (len(few) - 1) + [1500]
+    file = io.BytesIO()
+    few[0].save(
+        file, "GIF", save_all=True, append_images=few[1:], duration=durations, loop=0, optimize=True
+    )
+    return file.getvalue()
+
+
+def _palette(images: Sequence[Image.Image]) -> Image.Image:
+    """Keep the most frequent colours: flat ones stay as they are, edges become coarser."""
+    pixels = np.concatenate([np.asarray(image).reshape(-1, 3) for image in images])
+    codes, counts = np.unique(pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1), return_counts=True)
+    codes = codes[np.argsort(-counts, kind="stable")[:_GIF_COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).ravel().tolist())
+    return palette
 
 
 def make_scene(
