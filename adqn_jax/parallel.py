@@ -1,4 +1,4 @@
-"""Many seeds in one program, spread over all local devices."""
+"""Many seeds in one program, spread over all devices: those of this process run its share."""
 
 import concurrent.futures
 import dataclasses
@@ -31,6 +31,10 @@ class SeedRunner:
     seeds of the first point first. Each device runs its own share of all these, without
     communication. When they do not divide among the devices, the last one fills the places left;
     `evaluate` does not report them. Whatever the numbers are, the compiled programs are the same.
+
+    Where JAX runs in several processes, each compiles and runs the same program of its own devices,
+    for its own places of all: `share` says which seeds these are. A device has as many places as
+    in one process with as many devices, and S stands for the places of this process.
     """
 
     trainer: Trainer
@@ -41,8 +45,10 @@ class SeedRunner:
         """Lay the seeds out over the devices."""
         leaves = [np.atleast_1d(x) for x in jax.tree.leaves(self.hyper)]
         self.total_seeds = self.num_seeds * np.broadcast(*leaves).size
-        devices = np.asarray(self._devices())
-        self.places = -(-self.total_seeds // devices.size) * devices.size
+        own = -(-self.total_seeds // jax.process_count())
+        devices = np.asarray(self._devices()[:own])
+        self.places = -(-own // devices.size) * devices.size
+        self._first = jax.process_index() * self.places
         mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self.compile_seconds = 0.0
@@ -54,9 +60,14 @@ class SeedRunner:
         )
         self._evaluate = self.over_seeds(self.trainer.evaluate)
 
+    @property
+    def share(self) -> range:
+        """Those of all seeds that this process trains; there are none where others do them all."""
+        return range(self.total_seeds)[self._first : self._first + self.places]
+
     def _devices(self) -> list[Any]:
-        """Return what seeds are laid out over."""
-        return jax.local_devices()[: self.total_seeds]
+        """Return what seeds are laid out over, as far as there are seeds."""
+        return jax.local_devices()
 
     @functools.cached_property
     def seed_shapes(self) -> TrainState:
@@ -121,9 +132,9 @@ class SeedRunner:
         return self._iterate(states, self.hyper_of_seeds)
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
-        """Evaluate every seed of every point; arrays [total_seeds]."""
+        """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
         metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
-        return {name: value[: self.total_seeds] for name, value in metrics.items()}
+        return {name: value[: len(self.share)] for name, value in metrics.items()}
 
     def close(self) -> None:
         """Let go of what is held beside the states: nothing here."""
@@ -163,7 +174,7 @@ class SeedRunner:
 
     def _filled(self) -> np.ndarray:
         """Return which of all seeds is in each place."""
-        return np.arange(self.places).clip(max=self.total_seeds - 1)
+        return (self._first + np.arange(self.places)).clip(max=self.total_seeds - 1)
 
     def _over_places(self, x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((self.places, *x.shape), x.dtype, sharding=self.sharding)

@@ -19,7 +19,7 @@ def made_with() -> dict[str, str]:
     """Name what a repetition needs to know beside the settings."""
     return versions(*_PACKAGES) | {
         "commit": _commit(),
-        "device": f"{len(jax.local_devices())} x {_device_name()}",
+        "device": f"{len(jax.devices())} x {_device_name()}",
     }
 
 

@@ -18,6 +18,7 @@ from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.peers import peers
 from support.benchmarks.precision import deviations
+from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
 from support.benchmarks.replay import replay_costs, with_small_buffer
 from support.benchmarks.runners import runners
@@ -231,7 +232,7 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
-        "peers": peers, "runners": runners,
+        "peers": peers, "processes": processes, "runners": runners,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

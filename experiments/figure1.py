@@ -24,7 +24,8 @@ from adqn_jax.config import BaseConfig
 from adqn_jax.results import figures, load
 from adqn_jax.results.experiment import CONFIG, Experiment
 from adqn_jax.results.metrics import METRICS
-from adqn_jax.runs.interrupts import Interrupts, StopError
+from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.interrupts import Interrupts
 from support import options, paper
 
 _RUN = pathlib.Path(__file__).with_name("run.py")

@@ -4,21 +4,23 @@ Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ 
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP stop the run as soon as all is saved; a second Ctrl-C leaves at
 once. --resume goes on, after kill -9 from the last checkpoint. Exit codes: 0 done; 1 all seeds have
-failed; 2 bad input, nothing was changed; 70 an environment that the host steps has failed; 74
-results could not be written; 75 --timeout reached; 129, 130 and 143 interrupted by SIGHUP, SIGINT
-and SIGTERM.
+failed; 2 bad input, nothing was changed; 69 another process of a run in several is gone (see
+docs/clusters.md); 70 an environment that the host steps has failed; 74 results could not be
+written; 75 --timeout reached; 129, 130 and 143 interrupted by SIGHUP, SIGINT and
+SIGTERM.
 """
 
 import sys
 from collections.abc import Callable
 
-from support import cli
+from support import cli, distributed
 
 if __name__ == "__main__":
-    cli.set_up()
+    cli.set_up(distributed.join)
 
 from adqn_jax import SeedRunner, runs
-from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
+from adqn_jax.runs.ending import ALL_FAILED, StopError
+from adqn_jax.runs.interrupts import Interrupts
 from support import options
 
 

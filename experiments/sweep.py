@@ -18,18 +18,20 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from support import cli
+from support import cli, distributed
 
 if __name__ == "__main__":
-    cli.set_up()
+    cli.set_up(distributed.join)
 
 from adqn_jax import SeedRunner, runs
 from adqn_jax.results import experiment, load, metrics, ranking
 from adqn_jax.results.estimates import mean_and_error
 from adqn_jax.results.experiment import file_name
+from adqn_jax.runs import cluster
 from adqn_jax.runs.attempts import Attempts
+from adqn_jax.runs.ending import StopError
 from adqn_jax.runs.folder import Claim, claim
-from adqn_jax.runs.interrupts import Interrupts, StopError
+from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.memory import TooLargeError
 from support import options
 from support.grid import Candidate, candidates
@@ -67,7 +69,7 @@ class Sweep:
         group = self.points[first : last + 1]
         part = self.claimed.folder / f"points-{first:03d}-{last:03d}"
         what = f"points {first} to {last} of {len(self.points)}"
-        if not self.args.overwrite and all(map(self.is_done, group)):
+        if not self.args.overwrite and cluster.from_first(lambda: all(map(self.is_done, group))):
             print(f"{what}: finished before", flush=True)
             return
         if self.interrupts.stop and self.claimed.begun:
@@ -100,10 +102,11 @@ class Sweep:
         return len(group)
 
     def _options(self, part: pathlib.Path) -> runs.Options:
+        resume = self.args.resume and (part / experiment.CONFIG).exists()
         return runs.Options(
             folder=part,
             overwrite=self.args.overwrite,
-            resume=self.args.resume and (part / experiment.CONFIG).exists(),
+            resume=cluster.from_first(lambda: resume),
             checkpoint_minutes=self.args.checkpoint_minutes,
             interrupts=self.interrupts,
         )
@@ -196,6 +199,8 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
         for program in programs:
             sweep.train(first, first + len(program) - 1)
             first += len(program)
+        if not cluster.is_first():
+            return
         loaded = [load.load(sweep.folder_of(point), settings.metric) for point in points]
         attempts, rows = Attempts(), table(points, loaded)
         attempts.attempt("sweep.csv", lambda: metrics.write(folder / "sweep.csv", rows))

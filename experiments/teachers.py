@@ -23,7 +23,8 @@ if __name__ == "__main__":
 from adqn_jax import SeedRunner, runs
 from adqn_jax.results import figures, load, tables
 from adqn_jax.results.experiment import CONFIG
-from adqn_jax.runs.interrupts import ALL_FAILED, Interrupts, StopError
+from adqn_jax.runs.ending import ALL_FAILED, StopError
+from adqn_jax.runs.interrupts import Interrupts
 from support import asymmetric, options, taught
 
 ALGORITHMS = ("expert", "ail", "a2d")

@@ -76,6 +76,9 @@ WIDE = (
     r"test_figure1\.py::test_sigterm_reaches_the_run",
     r"test_streams\[\{run\} \| head -1\]",
     r"test_namesakes\.py::test_run_beside_another_envs",
+    # Whole runs in several processes; what these tell each other, and their shares, stay.
+    r"test_distributed\.py::test_(training|no_cluster)",
+    r"test_two_processes\[vanish-first",
     # Every command with every family; one family's stay.
     r"test_(imitation|actor_critics)\.py::test_every_command",
     r"test_any_gymnax_environment",
@@ -86,7 +89,7 @@ WIDE = (
     r"actor_critic/test_probes\.py::test_memory\[shared\]",
     r"test_the_critic_is_shown_as_long_as_there_is_one\[checkpoint\]",
     r"test_theory\.py::test_everything_holds",
-    r"test_benchmark_measures_(environments|training|parts|precision|replay|runners)",
+    r"test_benchmark_measures_(environments|training|parts|precision|processes|replay|runners)",
     r"test_wheel\.py::test_trains_and_acts",
     r"test_foraging_laws\.py::test_64_bits_change_nothing",
 )

@@ -1,4 +1,4 @@
-"""A training run on a host: its folder, checkpoints, interruptions, metrics and results."""
+"""A training run on one host or several: folder, checkpoints, interruptions, metrics, results."""
 
 from adqn_jax.runs.launch import describe, make_runner, prepare, train
 from adqn_jax.runs.outcome import Point

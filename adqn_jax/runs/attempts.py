@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from adqn_jax.runs import progress
-from adqn_jax.runs.interrupts import CANNOT_WRITE, StopError, reason
+from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 
 
 class Attempts:

@@ -9,7 +9,6 @@ as it was written. Loading reads numbers and JSON, and executes nothing.
 import concurrent.futures
 import dataclasses
 import json
-import logging
 import os
 import pathlib
 import shutil
@@ -19,11 +18,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from adqn_jax.runs import manifest
+from adqn_jax.runs import cluster, manifest, storage
+from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 from adqn_jax.types import PyTree, TrainState
-
-_KEEP = 2
-_TIMEOUT_SECONDS = 86_400  # Orbax gives up after 20 minutes, and a slow disk may need more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +34,14 @@ class Newest:
 class Checkpoints:
     """The two newest checkpoints of a run, in one folder; written in the background."""
 
-    def __init__(self, folder: pathlib.Path, num_seeds: int):
-        """Use the folder, which is created when the first checkpoint of the seeds is written."""
+    def __init__(self, folder: pathlib.Path, num_seeds: int, share: range | None = None):
+        """Use the folder, which is created when the first checkpoint of the seeds is written.
+
+        This process has a share of the seeds: all of them, unless it is one of several.
+        """
         self.folder = folder.absolute()
         self.num_seeds = num_seeds
+        self.share = range(num_seeds) if share is None else share
         self.last: int | None = None  # written or restored
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: concurrent.futures.Future[int] | None = None
@@ -52,6 +53,11 @@ class Checkpoints:
         Raises:
           ValueError: when those that it holds are all damaged, or of another format.
         """
+        found = cluster.from_first(lambda: dataclasses.astuple(self._newest() or Newest(-1, ())))
+        iterations, damaged = found
+        return Newest(iterations, tuple(damaged)) if iterations >= 0 else None
+
+    def _newest(self) -> Newest | None:
         damaged: list[str] = []
         for iterations in sorted(self._steps(), reverse=True):
             problem = manifest.problem(self.folder / str(iterations))
@@ -72,13 +78,15 @@ class Checkpoints:
 
         Args:
           iterations: finished so far.
-          states: of all seeds, leaves [S or more, ...]; what is beyond S is left out. They may be
-            donated as soon as this returns.
+          states: of all seeds, leaves [S or more, ...]; what is beyond S is left out. Or of this
+            process's places, which are written one and all. They may be donated as soon as this
+            returns.
           history: whatever else belongs to them, and JSON can hold.
         """
         self._collect()
         if iterations != self.last:
-            host = jax.tree.map(lambda x: _copy(x, self.num_seeds), _with_bits(states))
+            most = self.num_seeds if cluster.count() == 1 else None
+            host = jax.tree.map(lambda x: _copy(x, most), _with_bits(states))
             # Training goes on with the history while it is being written.
             history = json.loads(json.dumps(history))
             self._pending = self._pool.submit(self._write, iterations, host, history)
@@ -117,8 +125,9 @@ class Checkpoints:
 
         Args:
           iterations: which one.
-          like: shapes, dtypes and shardings of the states. They may have room for more seeds
-            than were saved, as the number of devices decides: the last one fills it.
+          like: shapes, dtypes and shardings of the states of this process's places. There may be
+            more of these than it has seeds, as the number of devices decides: the last one fills
+            them.
 
         Returns:
           The states and the history.
@@ -126,66 +135,54 @@ class Checkpoints:
         Raises:
           ValueError: when the checkpoint does not hold such states.
         """
-
-        def empty(x: jax.ShapeDtypeStruct) -> np.ndarray:
-            shape = (self.num_seeds, *x.shape[1:])
-            return np.broadcast_to(np.zeros((), x.dtype), shape)  # takes no memory
-
-        expected = jax.tree.map(empty, jax.eval_shape(_with_bits, like))
+        bits = jax.eval_shape(_with_bits, like)
         try:
-            host, history = self._read(iterations, expected)
+            host, history = storage.read(self.folder, iterations, bits, self.num_seeds, self.share)
         except (ValueError, KeyError, TypeError) as error:
             step = self.folder / str(iterations)
             raise ValueError(f"{step} holds no states of this run's networks and buffer") from error
-        places = len(like.iteration)
-        host = jax.tree.map(lambda x: x[np.arange(places).clip(max=self.num_seeds - 1)], host)
         states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
         self.last = iterations
         return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
 
-    def _read(self, iterations: int, expected: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        ocp = _orbax()
-        items = ocp.args.Composite(
-            states=ocp.args.StandardRestore(expected), history=ocp.args.JsonRestore()
-        )
-        with ocp.CheckpointManager(self.folder) as manager:
-            restored = manager.restore(iterations, args=items)
-        return restored["states"], restored["history"]
-
     def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
+        def write_manifest() -> None:
+            [partial] = self.folder.glob(f"{iterations}.*")
+            manifest.write(partial)
+
+        # Where process 0 fails, all try again later; where one fails later on, all end.
+        if problem := cluster.from_first(lambda: self._prepare(host), "checkpoint"):
+            raise OSError(*problem)
+        try:
+            storage.write(self.folder, iterations, host, history, write_manifest)
+        except Exception as error:  # tensorstore raises what it likes
+            if cluster.count() > 1:
+                sentence = (
+                    f"process {cluster.index()} could not write a checkpoint ({_line(error)}): "
+                    f"when that is mended, --resume goes on from the last one"
+                )
+                raise StopError(CANNOT_WRITE, sentence) from error
+            self._delete_unfinished()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(_line(error)) from error
+        return iterations
+
+    def _prepare(self, host: PyTree) -> list[Any] | None:
+        """Make room for a checkpoint; return what an error would be made of."""
         try:
             self.folder.mkdir(exist_ok=True)
             self._delete_unfinished()  # what a killed run left
             for step in self._steps():
                 if self.last is None or step > self.last:  # a damaged one
                     shutil.rmtree(self.folder / str(step))
-            _reserve(self.folder, sum(x.nbytes for x in jax.tree.leaves(host)))
-            self._save(iterations, host, history)
-        except Exception as error:  # tensorstore raises what it likes
+            size = sum(x.nbytes for x in jax.tree.leaves(host))
+            _reserve(self.folder, cluster.count() * size)
+        except OSError as error:
             self._delete_unfinished()
-            if isinstance(error, OSError):
-                raise
-            raise OSError(str(error).partition("\n")[0]) from error
-        return iterations
-
-    def _save(self, iterations: int, host: PyTree, history: dict[str, Any]) -> None:
-        def write_manifest() -> None:
-            [partial] = self.folder.glob(f"{iterations}.*")
-            manifest.write(partial)
-
-        ocp = _orbax()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEEP,
-            # Orbax calls it when everything is written, and renames the folder afterwards.
-            async_options=ocp.AsyncOptions(
-                timeout_secs=_TIMEOUT_SECONDS, post_finalization_callback=write_manifest
-            ),
-        )
-        items = ocp.args.Composite(
-            states=ocp.args.StandardSave(host), history=ocp.args.JsonSave(history)
-        )
-        with ocp.CheckpointManager(self.folder, options=options) as manager:
-            manager.save(iterations, args=items, force=True)
+            file = error.filename and str(error.filename)
+            return [error.errno, error.strerror or str(error), file]
+        return None
 
     def _steps(self) -> list[int]:
         return [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
@@ -200,12 +197,16 @@ def _with_bits(states: TrainState) -> TrainState:
     return dataclasses.replace(states, key=jax.random.key_data(states.key))
 
 
-def _copy(x: jax.Array, num_seeds: int) -> np.ndarray:
+def _copy(x: jax.Array, num_places: int | None) -> np.ndarray:
     """Copy an array shard by shard: `np.asarray` of the whole would keep another copy alive."""
     whole = np.empty(x.shape, x.dtype)
     for shard in x.addressable_shards:
         whole[shard.index] = shard.data
-    return whole[:num_seeds]
+    return whole[:num_places]
+
+
+def _line(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
 
 
 def _reserve(folder: pathlib.Path, size: int) -> None:
@@ -216,11 +217,3 @@ def _reserve(folder: pathlib.Path, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, size)
-
-
-def _orbax() -> Any:
-    """Import Orbax, which takes its time, when it is needed first: in the background, mostly."""
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what fails is told by us, in one line
-    return ocp

@@ -1,6 +1,7 @@
 """A run's folder: who may write into it, and what it is for."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -10,8 +11,11 @@ from typing import Any
 
 from adqn_jax.results import experiment
 from adqn_jax.results.experiment import CONFIG
-from adqn_jax.runs import lock
+from adqn_jax.runs import cluster, lock
 from adqn_jax.versions import made_with
+
+#: Seconds after which every host sees what another has written, if they share the disk.
+_SEEN_SECONDS = 60.0
 
 
 class Claim:
@@ -52,6 +56,11 @@ class Claim:
         if not self.begun:
             (self.folder / CONFIG).unlink(missing_ok=True)
 
+    @property
+    def note(self) -> str:
+        """Return what tells that the folder is held, and by whom."""
+        return self._lock.note
+
     def _delete(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
             if path.name in keep:
@@ -62,17 +71,64 @@ class Claim:
                 path.unlink()
 
 
-@contextlib.contextmanager
+class Shared(Claim):
+    """A folder that process 0 has claimed for this one, too."""
+
+    def __init__(self, folder: pathlib.Path, run: dict[str, Any]):
+        """Rely on process 0."""
+        self.folder = folder
+        self.run = run
+        self.begun = False
+
+    def begin(self, *keep: str) -> None:
+        """Leave it to process 0."""
+        self.begun = True
+
+    def hold(self) -> None:
+        """Leave it to process 0."""
+
+
 def claim(
     folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
-) -> Iterator[Claim]:
+) -> contextlib.AbstractContextManager[Claim]:
     """Hold a run's folder; unless the run begins, what is there stays as it is.
 
     Raises:
       ValueError: when the folder holds a run and neither flag says what to do with it, when it
         cannot be written, when another run is at work there, or when what is to be resumed or
-        overwritten is no such run.
+        overwritten is no such run. Of a run in several processes also when they were told to train
+        different things, or their hosts do not share the folder.
     """
+    if cluster.count() == 1:
+        return _claim(folder, run, overwrite=overwrite, resume=resume)
+    return _claim_together(folder, run, overwrite=overwrite, resume=resume)
+
+
+@contextlib.contextmanager
+def _claim_together(
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
+) -> Iterator[Claim]:
+    told = cluster.gather(json.dumps(run, sort_keys=True))
+    if odd := [i for i, of_process in enumerate(told) if of_process != told[0]]:
+        raise ValueError(f"process {odd[0]} was told to train something else than process 0")
+    if cluster.is_first():
+        with _claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
+            cluster.gather(claimed.note)
+            yield claimed
+    else:
+        note = cluster.gather(None)[0]
+        if not lock.shows(folder, note, _SEEN_SECONDS):
+            raise ValueError(
+                f"process {cluster.index()} does not see in {folder.absolute()} what process 0 has "
+                f"written there: --out must name a folder that all hosts share"
+            )
+        yield Shared(folder, run)
+
+
+@contextlib.contextmanager
+def _claim(
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
+) -> Iterator[Claim]:
     _refuse(folder, run, overwrite=overwrite, resume=resume)
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     fresh = not _occupied(folder)

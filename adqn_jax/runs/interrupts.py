@@ -1,15 +1,4 @@
-"""What ends a run before its time, and the exit codes that say so.
-
-    0         done
-    1         all seeds have failed: their numbers are not finite; what there is was written
-    2         bad input; nothing was changed
-    70        an environment that the host steps has failed; --resume goes on (EX_SOFTWARE)
-    74        results could not be written (EX_IOERR)
-    75        --timeout reached; --resume goes on (EX_TEMPFAIL)
-    129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM; --resume goes on (128 + signal)
-
-A second SIGINT ends the process at once, by the signal itself.
-"""
+"""Signals and time limits, noted as they come, and obeyed when all is saved."""
 
 import contextlib
 import os
@@ -19,25 +8,8 @@ import time
 from types import FrameType
 from typing import Any
 
-ALL_FAILED = 1
-ENVIRONMENT_FAILED = 70
-CANNOT_WRITE = 74
-TIMEOUT = 75
-
-
-class StopError(Exception):
-    """Ends a script with a sentence on stderr and an exit code."""
-
-    def __init__(self, code: int, sentence: str):
-        """Keep both."""
-        super().__init__(sentence)
-        self.code = code
-
-
-def reason(error: OSError) -> str:
-    """Say why a file could not be read or written."""
-    why = error.strerror or str(error)
-    return f"{error.filename}: {why}" if error.filename else why
+from adqn_jax.runs import cluster
+from adqn_jax.runs.ending import TIMEOUT
 
 
 def _signals() -> list[signal.Signals]:
@@ -62,6 +34,7 @@ class Interrupts:
         self._deadline = time.monotonic() + timeout_minutes * 60
         self._signal: signal.Signals | None = None
         self._before: dict[int, Any] = {}
+        self._why: tuple[int, str] | None = None  # once it was noticed
 
     def __enter__(self) -> "Interrupts":
         """Note signals from now on."""
@@ -84,17 +57,25 @@ class Interrupts:
 
     @property
     def stop(self) -> bool:
-        """Whether to stop now."""
-        return self._signal is not None or time.monotonic() >= self._deadline
+        """Whether to stop now: as soon as any process of the run has been asked to."""
+        own = self._own if self._signal or time.monotonic() >= self._deadline else None
+        for process, asked in enumerate(cluster.gather(own)):
+            if asked and not self._why:
+                self._why = asked[0], cluster.by(asked[1], process)
+        return self._why is not None
 
     @property
     def code(self) -> int:
         """The exit code of stopping now."""
-        return TIMEOUT if self._signal is None else 128 + self._signal
+        return (self._why or self._own)[0]
 
     @property
     def reason(self) -> str:
         """Why to stop now."""
-        return (
-            f"{self._option} reached" if self._signal is None else f"{self._signal.name} received"
-        )
+        return (self._why or self._own)[1]
+
+    @property
+    def _own(self) -> tuple[int, str]:
+        if self._signal is None:
+            return TIMEOUT, f"{self._option} reached"
+        return 128 + self._signal, f"{self._signal.name} received"

@@ -13,7 +13,7 @@ from adqn_jax import extras
 from adqn_jax.host import Hosting, HostRunner, steps_on_host
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
-from adqn_jax.runs import sinks
+from adqn_jax.runs import cluster, sinks
 from adqn_jax.runs.checkpoint import Checkpoints
 from adqn_jax.runs.folder import claim
 from adqn_jax.runs.memory import Memory
@@ -41,6 +41,11 @@ def make_runner(
     hyper = jax.tree.map(lambda *of_points: np.array(of_points), *numbers)
     trainer = make_trainer(first.config, env, env_params, teacher)
     if steps_on_host(env):
+        if cluster.count() > 1:
+            raise ValueError(
+                f"{first.env} is stepped by the host, and trained on in one process: start several "
+                f"runs, each with another --seed"
+            )
         how = dataclasses.replace(hosting or Hosting(), max_lag=first.max_lag)
         return HostRunner(trainer, first.seeds, hyper, how)
     return SeedRunner(trainer, first.seeds, hyper)
@@ -86,7 +91,8 @@ def prepare(
       ValueError: when the folder holds another run, or one and no flag says what to do with it;
         when it is in use; when memory does not suffice; when a package is missing.
     """
-    sinks.check(options.log)
+    if cluster.is_first():
+        sinks.check(options.log)
     _check_extras()
     run = points[0].experiment.to_json()
     if len(points) > 1 or options.folder != points[0].folder:
@@ -96,7 +102,7 @@ def prepare(
         options.interrupts,
         claim(options.folder, run, overwrite=options.overwrite, resume=options.resume) as claimed,
     ):
-        checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds)
+        checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds, runner.share)
         newest = checkpoints.newest() if options.resume else None
         _introduce(points, runner)
         Memory.at_least(runner).check()  # what cannot fit is told at once
@@ -123,7 +129,8 @@ def _introduce(points: Sequence[Point], runner: SeedRunner) -> None:
     print(
         f"{first.config.algorithm} on {first.env}, "
         f"{f'{len(points)} points x ' if len(points) > 1 else ''}{runner.num_seeds} seeds on "
-        f"{len(jax.local_devices())} x {jax.devices()[0].platform}\n"
+        f"{len(jax.devices())} x {jax.devices()[0].platform}"
+        f"{f' in {cluster.count()} processes' if cluster.count() > 1 else ''}\n"
         f"each seed: {plan.total_timesteps:,} timesteps, {plan.warmup_steps * plan.num_envs:,} of "
         f"them warm-up; an iteration is {plan.timesteps_per_iteration} timesteps and "
         f"{plan.updates_per_iteration} gradient steps on {plan.batch_rows} x "

@@ -36,9 +36,9 @@ class Lock:
         Raises:
           ValueError: when another run holds it.
         """
-        self._note, self._guard = folder / NAME, folder / _GUARD
+        self._path, self._guard = folder / NAME, folder / _GUARD
         mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-        self._mine = json.dumps(mine)
+        self.note = json.dumps(mine)
         self._lock = filelock.FileLock(self._guard, thread_local=False, fallback_to_soft=False)
         self._released = threading.Event()
         self._take()
@@ -49,7 +49,7 @@ class Lock:
         self._released.set()
         if self._is_mine():
             # Before the lock is free: filelock refuses a lock on a file that was deleted meanwhile.
-            for path in (self._note, self._guard):
+            for path in (self._path, self._guard):
                 with contextlib.suppress(OSError):
                     path.unlink()
         self._lock.release()
@@ -62,17 +62,17 @@ class Lock:
         """
         if self._is_mine():
             return False
-        self._note.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.release()  # on a file that has vanished
         try:
             self._take()
         except ValueError as error:
-            raise OSError(f"another run is at work in {self._note.parent} by now") from error
+            raise OSError(f"another run is at work in {self._path.parent} by now") from error
         return True
 
     def _is_mine(self) -> bool:
         try:
-            return self._note.read_text() == self._mine
+            return self._path.read_text() == self.note
         except OSError:
             return False
 
@@ -92,9 +92,9 @@ class Lock:
             self._lock.release()
             raise refusal
         try:
-            self._note.unlink(missing_ok=True)
-            with self._note.open("x") as file:
-                file.write(self._mine)
+            self._path.unlink(missing_ok=True)
+            with self._path.open("x") as file:
+                file.write(self.note)
         except BaseException:
             if self._lock.is_locked:
                 self._guard.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ class Lock:
     def _is_held_unseen(self) -> bool:
         """Whether the note is of a process that the lock would not show, and that may be there."""
         try:
-            age = time.time() - self._note.stat().st_mtime
+            age = time.time() - self._path.stat().st_mtime
         except FileNotFoundError:
             return False
         seen = self._lock.is_locked and self._holder()[1] == socket.gethostname()
@@ -112,7 +112,7 @@ class Lock:
 
     def _holder(self) -> tuple[Any, Any]:
         try:
-            note = json.loads(self._note.read_text())
+            note = json.loads(self._path.read_text())
             return note["pid"], note["host"]
         except (OSError, ValueError, KeyError, TypeError):
             return "?", "?"  # it is being written, or was cut off
@@ -120,7 +120,7 @@ class Lock:
     def _refusal(self) -> ValueError:
         pid, host = self._holder()
         return ValueError(
-            f"another run is at work in {self._note.parent} (process {pid} on {host}): wait "
+            f"another run is at work in {self._path.parent} (process {pid} on {host}): wait "
             f"until it ends, or give another --name"
         )
 
@@ -128,4 +128,15 @@ class Lock:
         while not self._released.wait(_TOUCH_SECONDS):
             if self._is_mine():
                 with contextlib.suppress(OSError):
-                    os.utime(self._note)
+                    os.utime(self._path)
+
+
+def shows(folder: pathlib.Path, note: str, seconds: float) -> bool:
+    """Whether a folder shows a holder's note by so many seconds from now."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if (folder / NAME).read_text() == note:
+                return True
+        time.sleep(0.1)
+    return False

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from adqn_jax.parallel import SeedRunner
+from adqn_jax.runs import cluster
 
 
 class TooLargeError(ValueError):
@@ -21,7 +22,7 @@ class TooLargeError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes of a run, over all devices, and how many there are."""
+    """Bytes of a run, over all devices of all processes, and how many there are."""
 
     seeds: int  # that are run, those that only fill places included
     parameters: int  # numbers, of all networks of a seed, target networks apart
@@ -32,19 +33,21 @@ class Memory:
     @classmethod
     def of(cls, runner: SeedRunner) -> "Memory":
         """Measure a compiled run."""
-        return dataclasses.replace(cls.at_least(runner), total=runner.bytes_needed)
+        total = cluster.count() * runner.bytes_needed
+        return dataclasses.replace(cls.at_least(runner), total=total)
 
     @classmethod
     def at_least(cls, runner: SeedRunner) -> "Memory":
         """Measure the states alone, which takes neither memory nor a compiled program."""
-        agent, state, seeds = runner.trainer.agent, runner.seed_shapes, runner.places
+        agent, state = runner.trainer.agent, runner.seed_shapes
+        seeds = cluster.count() * runner.places
         parts, params = agent.parts(state.agent), agent.params(state.agent)
         return cls(
             seeds=seeds,
             parameters=sum(math.prod(x.shape) for x in jax.tree.leaves(params)),
             parts={name: seeds * _bytes(part) for name, part in parts.items()},
             total=seeds * _bytes(state),
-            available=_available(),
+            available=cluster.count() * min(cluster.gather(_available())),
         )
 
     @property

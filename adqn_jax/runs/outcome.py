@@ -28,8 +28,8 @@ class Point:
     folder: pathlib.Path
 
 
-def save_policies(points: Sequence[Point], trainer: Trainer, params: Params) -> None:
-    """Write a policy for each point and seed; leaves of `params` are [P * S, ...]."""
+def save_policies(points: Sequence[Point], trainer: Trainer, params: Params, share: range) -> None:
+    """Write a policy for each point and seed of a share of all; leaves of `params` are its own."""
     params = jax.device_get(params)
     for i, point in enumerate(points):
         about = point.experiment.to_json()
@@ -38,7 +38,9 @@ def save_policies(points: Sequence[Point], trainer: Trainer, params: Params) -> 
         folder = point.folder / "policy"
         folder.mkdir(exist_ok=True)
         for seed in range(point.experiment.seeds):
-            at = i * point.experiment.seeds + seed
+            if (place := i * point.experiment.seeds + seed) not in share:
+                continue
+            at = place - share.start
             seed_params = jax.tree.map(lambda x, at=at: x[at], params)
             policy = make_policy(
                 point.experiment.config, trainer.env, trainer.env_params, seed_params,

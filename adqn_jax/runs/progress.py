@@ -3,6 +3,7 @@
 from typing import Any
 
 from adqn_jax.extras import extra
+from adqn_jax.runs import cluster
 
 
 def bar(total: int, done: int) -> Any:
@@ -15,8 +16,8 @@ def bar(total: int, done: int) -> Any:
         import tqdm
 
     return tqdm.tqdm(
-        total=total, initial=done, unit=" timesteps", unit_scale=True, disable=None,
-        dynamic_ncols=True,
+        total=total, initial=done, unit=" timesteps", unit_scale=True,
+        disable=None if cluster.is_first() else True, dynamic_ncols=True,
     )  # fmt: skip
 
 

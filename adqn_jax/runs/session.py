@@ -14,12 +14,13 @@ import jax
 from adqn_jax.host import EnvironmentFailure
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
-from adqn_jax.runs import outcome, progress, sinks
+from adqn_jax.runs import cluster, outcome, progress, sinks
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
+from adqn_jax.runs.ending import ENVIRONMENT_FAILED, StopError
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
-from adqn_jax.runs.interrupts import ENVIRONMENT_FAILED, Interrupts, StopError
+from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.sinks import Sink
@@ -92,7 +93,8 @@ class Session:
           StopError: when the run ends before it is done, or its results cannot be written.
         """
         self.claimed.begin()
-        self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
+        if cluster.is_first():
+            self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
         if options.interrupts.stop:
             raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         with self._saved_if_an_environment_fails():
@@ -122,7 +124,7 @@ class Session:
             for sentence in newest.damaged:
                 print(sentence, flush=True)
             print(f"going on from the checkpoint at timestep {self.timesteps:,}", flush=True)
-            self.attempts.attempt("metrics.csv", self.records.write)
+            self.attempts.attempt("metrics.csv", self.write_metrics)
         self.log()
 
     def train(self, interrupts: Interrupts, checkpoint_seconds: float) -> None:
@@ -137,7 +139,7 @@ class Session:
                 bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
                     save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
-                if time.monotonic() >= save_at:
+                if cluster.from_first(lambda at=save_at: time.monotonic() >= at):
                     saves = self.save()
                     save_at = time.monotonic() + (checkpoint_seconds if saves else _RETRY_SECONDS)
         self.save()
@@ -167,13 +169,22 @@ class Session:
         if self.chunks % self.trainer.plan.chunks_per_log:
             self.training_seconds += time.perf_counter() - started
             return
-        found = self.runner.evaluate(self.states)
+        found = cluster.join(self.runner.evaluate(self.states))
         self.training_seconds += time.perf_counter() - started
         for sentence in self.records.add(found, self.training_seconds, lambda: self.why_failed):
             progress.say(sentence)
         if self.hold():
-            self.attempts.attempt("metrics.csv", self.records.write)
+            self.attempts.attempt("metrics.csv", self.write_metrics)
             self.log()
+
+    def write_metrics(self) -> None:
+        """Write metrics.csv, which one process does for all.
+
+        Raises:
+          OSError: when it cannot be written; it stays as it was.
+        """
+        if cluster.is_first():
+            self.records.write()
 
     def log(self, *, last: bool = False) -> None:
         """Hand the metrics so far to the sinks; at the end of the run (`last`), close these."""
@@ -183,7 +194,7 @@ class Session:
 
     def save(self) -> bool:
         """Write a checkpoint in the background; say whether there is a folder to write it to."""
-        if held := self.hold():
+        if held := cluster.from_first(self.hold):
             history = {"log": self.records.log, "training_seconds": self.training_seconds}
             self.checkpoints.save(self.iterations, self.states, history)
         return held
@@ -213,14 +224,14 @@ class Session:
         attempt("a checkpoint", self.checkpoints.wait)
         if not self.hold():
             self.attempts.check()
-        params = self.trainer.acting_params(self.states)
+        params, share = self.trainer.acting_params(self.states), self.runner.share
         written = [
-            attempt("metrics.csv", self.records.write),
-            attempt("policy/", lambda: outcome.save_policies(points, self.trainer, params)),
+            attempt("metrics.csv", self.write_metrics),
+            attempt("policy/", lambda: outcome.save_policies(points, self.trainer, params, share)),
             attempt("config.json", self._write_configs),
         ]
-        if all(written):  # the curve says that the run is complete
-            attempt("curve.png", lambda: outcome.draw_curves(points))
+        if all(cluster.gather(all(written))):  # the curve says that the run is complete
+            attempt("curve.png", self._draw_curves)
         self.log(last=True)  # what is local is written by now, should a server not answer
         self.attempts.check()
         trained = self.iterations * self.trainer.plan.timesteps_per_iteration
@@ -233,6 +244,10 @@ class Session:
             f"--resume goes on in {self.folder}"
         )
 
+    def _draw_curves(self) -> None:
+        if cluster.is_first():
+            outcome.draw_curves(self.points)
+
     def _write_configs(self) -> None:
-        for point in self.points:
+        for point in self.points if cluster.is_first() else ():
             experiment.write(point.folder, point.experiment.to_json())

@@ -5,6 +5,7 @@ devices, as gymnax does; and `run` to end with an exit code and at most one sent
 """
 
 import contextlib
+import ctypes
 import io
 import os
 import pathlib
@@ -26,8 +27,12 @@ Positional = tyro.conf.Positional
 _EXPERIMENTS = pathlib.Path(__file__).parents[1]
 
 
-def set_up() -> None:
-    """Set JAX up for a command: devices, compilation cache, tracebacks; and Ctrl-C."""
+def set_up(join: Callable[[], None] = lambda: None) -> None:
+    """Set JAX up for a command: devices, compilation cache, tracebacks; and Ctrl-C.
+
+    Args:
+      join: what is left to do before JAX looks for devices; bad input ends it as it ends `run`.
+    """
     # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     import jax  # takes a second
@@ -35,13 +40,22 @@ def set_up() -> None:
     _use_every_core()
     _cache_compilations()
     jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error
+    try:
+        join()
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _end(str(error))
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a script; bad input ends it with one sentence on stderr and exit code 2."""
-    from adqn_jax.runs.interrupts import StopError, reason
+    from adqn_jax.runs import cluster
+    from adqn_jax.runs.ending import StopError, reason
 
-    with _readers_may_go():
+    if not cluster.is_first():
+        on_abort(lambda: cluster.lose(0))
+    with _readers_may_go(), cluster.membership():
         try:
             main()
         except StopError as stop:
@@ -53,6 +67,20 @@ def run(main: Callable[[], None]) -> None:
             if not _is_ours(error):
                 raise
             _end(str(error))
+
+
+def on_abort(act: Callable[[], Any] | None) -> None:
+    """Do something when this process aborts, as JAX makes it when process 0 is gone; or no more.
+
+    JAX cannot be told to do otherwise, and Python's own handlers of signals would come too late.
+    """
+    global _at_abort
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
+    _at_abort = handler(int(signal.SIG_DFL)) if act is None else handler(lambda _: act())
+    ctypes.CDLL(None).signal(ctypes.c_int(signal.SIGABRT), _at_abort)
+
+
+_at_abort: Any = None  # must live as long as it may be called
 
 
 def parse(target: Any, **settings: Any) -> Any:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_type_hints
 
+import jax
 import tyro
 
 from adqn_jax import Config, envs, families, load_policy, spaces
@@ -17,7 +18,7 @@ from adqn_jax.host import Hosting
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from adqn_jax.teacher import Teacher
-from support import cli, presets
+from support import cli, distributed, presets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunArgs(Choice):
+class RunArgs(distributed.Processes, Choice):
     """Everything that can be set, whatever the algorithm."""
 
     seeds: int = 20
@@ -121,6 +122,9 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
 
 
 def _check(args: Args) -> None:
+    args.check()
+    if args.distributed and not jax.distributed.is_initialized():
+        raise ValueError("--distributed is for commands: run.py and sweep.py")
     if args.seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {args.seeds}")
     if not 0 <= args.seed < 2**32:

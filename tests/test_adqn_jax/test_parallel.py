@@ -81,6 +81,26 @@ def test_places_left_over_are_not_reported() -> None:
     np.testing.assert_array_equal(doubled[SEEDS:], expected[-1:].repeat(runner.places - SEEDS))
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
+def test_shares_of_processes(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each seed of each point is one process's, with its own key and numbers."""
+    monkeypatch.setattr(jax, "process_count", lambda: processes)
+    trainer = make_trainer(CONFIG, ENV, ENV.default_params)
+    key, shares, places = jax.random.key(0), [], set()
+    keys = np.tile(jax.random.key_data(seed_keys(key, SEEDS)), (2, 1))
+    for process in range(processes):
+        monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+        runner = SeedRunner(trainer, SEEDS, HYPER)
+        shares += runner.share
+        places.add(runner.places)
+        own = [*runner.share, *[5] * runner.places][: runner.places]
+        np.testing.assert_array_equal(jax.random.key_data(runner._keys(key)), keys[own])
+        rates = np.repeat(np.float32(RATES), SEEDS)[own]
+        np.testing.assert_array_equal(runner.hyper_of_seeds.learning_rate, rates)
+    assert shares == list(range(6))
+    assert len(places) == 1, "all compile the same program"
+
+
 def test_a_seed_s_key_is_its_own() -> None:
     """`fold_in(key, i)`, however many seeds there are."""
     key = jax.random.key(7)

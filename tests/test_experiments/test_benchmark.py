@@ -1,6 +1,7 @@
 """benchmark.py measures what it says, and counts right."""
 
 import json
+import os
 import pathlib
 
 import jax
@@ -14,6 +15,7 @@ from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
 from support.benchmarks.flops import count_flops
 from support.benchmarks.precision import with_rounded_products
+from support.benchmarks.processes import rates
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -146,3 +148,39 @@ def test_rounded_products() -> None:
     np.testing.assert_array_equal(with_rounded_products(program, 23)(x), program(x))
     np.testing.assert_allclose(with_rounded_products(program, 7)(x), by_hand(x), atol=1e-6)
     assert np.abs(by_hand(x) - program(x)).max() > 1e-4
+
+
+def test_benchmark_measures_processes() -> None:
+    """A rate for one process and for two, which have to share a core here."""
+    core = min(os.sched_getaffinity(0))
+    words = ["--env", "heavenhell-1", "--algo", "dqn", "--history", "none", "--seeds", "2"]
+    words += [
+        "--num-envs",
+        "2",
+        "--total-timesteps",
+        "800",
+        "--warmup-timesteps",
+        "200",
+        "--log-every",
+        "200",
+    ]
+    words += ["--buffer-timesteps", "2000", "--row-length", "4", "--eval-episodes", "2"]
+    found = rates(words, [core, core], rounds=1)
+    assert found.keys() == {1, 2}
+    assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--cores", "0"), "at least two cores"),
+        (("--cores", "0", "0"), "at least two cores"),
+        (("--cores", "0", "9999"), "cannot pin processes to the cores [0, 9999] here"),
+        (("--rounds", "0"), "one round"),
+    ],
+)
+def test_benchmark_refuses_cores(words: tuple[str, ...], sentence: str) -> None:
+    """One sentence, before anything is trained."""
+    ended = call(benchmark.main, "processes", *words)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert sentence in ended.err

@@ -271,6 +271,19 @@ def test_other_numbers_of_devices(whole: pathlib.Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_share_of_the_seeds(any_whole: pathlib.Path) -> None:
+    """What one of several processes reads of its seeds, whose last one fills the places left."""
+    checkpoints = Checkpoints(any_whole / "checkpoints", SEEDS, range(2))
+    newest = checkpoints.newest()
+    assert newest is not None
+    like = compiled(any_whole.parent.name).abstract_states
+    states, _ = checkpoints.restore(newest.iterations, like)
+    leaves = [jax.random.key_data(states.key), *jax.tree.leaves(states)[1:]]
+    places = len(like.iteration)
+    for own, of_all in zip(leaves, state_of(any_whole), strict=True):
+        np.testing.assert_array_equal(own, of_all[np.arange(places).clip(max=1)])
+
+
 single = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
