@@ -7,10 +7,11 @@ NEWEST := .venv/.ready
 PINNED := .venv/.ready-locked
 READY := $(if $(LOCKED),$(PINNED),$(NEWEST))
 OTHER := $(if $(LOCKED),$(NEWEST),$(PINNED))
+SITE := .venv/.ready-docs
 LOCK = locks/python-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 PIP_INSTALL := pip install --quiet --disable-pip-version-check -e '.[dev]'
 
-.PHONY: setup lock run figure1 test test-all smoke torture lint clean
+.PHONY: setup lock run figure1 check test test-all docs serve wheel smoke torture lint clean
 
 setup: $(READY)
 
@@ -40,17 +41,49 @@ FIGURE1 = $(if $(FRACTION),--fraction $(FRACTION)) $(if $(SEEDS),--seeds $(SEEDS
 figure1: $(READY)
 	$(BIN)/python experiments/figure1.py $(FIGURE1)
 
+# While one works: what is quick to run and says much. By CPU time 15 s of lint, 30 s of tests.
+FAST := $(addprefix tests/test_,architecture.py gymnax_faults.py prose.py workflows.py \
+	docs.py::test_links docs.py::test_readme_links_every_page \
+	docs.py::test_every_command_is_listed) \
+	$(addprefix tests/test_adqn_jax/,results runs/test_folder.py runs/test_lock.py \
+	runs/test_records.py test_config.py test_returns.py test_spaces.py test_versions.py)
+
+check: lint
+	$(BIN)/pytest -q -n 2 $(FAST)
+
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# With what is wider than needed to find most faults; takes about twice as long.
-test-all: lint
+# With what is wider than needed to find most faults, and the site; takes about twice as long.
+test-all: lint docs
 	$(BIN)/pytest -n 2 --dist loadfile --all
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in build/site: a warning is an error. Then every page of it in a headless Chromium.
+docs: $(SITE)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # --quiet would hide warnings from itself, too
+	$(BIN)/pytest tests/site -rs
+
+# The site on http://127.0.0.1:8000, made anew whenever a page changes.
+serve: $(SITE)
+	$(BIN)/mkdocs serve
+
+$(SITE): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]' $(if $(LOCKED),-c $(LOCK))
+	touch $@
+
+# The wheel, with what it declares and nothing else: two seeds train, and a policy acts.
+wheel: $(READY)
+	rm -rf build/wheel build/empty && mkdir -p build/wheel/source
+	cp -r adqn_jax envs pyproject.toml README.md LICENSE build/wheel/source
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w build/wheel build/wheel/source
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/pip install --quiet --disable-pip-version-check build/wheel/*.whl
+	cd build/empty && bin/python -I ../../tests/outside/train_and_act.py
 
 # Every script, for a few steps, into a folder of its own.
 smoke: $(READY)
@@ -61,4 +94,4 @@ torture: $(READY)
 	$(BIN)/pytest tests/torture -n 2 -rP
 
 clean:
-	rm -rf .venv
+	rm -rf .venv build

@@ -66,7 +66,8 @@ class Foraging(PrivilegedEnvironment[ForagingState, ForagingParams]):
     default as in Albrecht, Christianos, Schäfer, Multi-Agent Reinforcement Learning (2024).
 
     Args:
-      rows, columns: of the grid, 3 to 50.
+      rows: of the grid, 3 to 50.
+      columns: likewise.
       agents: N, 1 to 6 (6 ** 6 is 46,656 joint actions).
       items: F, 1 to a fifth of the cells within the border. Those that find no place, as the
         others are in their way, are left out.

@@ -28,11 +28,10 @@ if __name__ == "__main__":
 from adqn_jax.results import tables
 from adqn_jax.results.estimates import mean_difference
 from adqn_jax.results.load import load_all
+from adqn_jax.results.metrics import SOLVED
 from support.paper import CLAIMS, Statement, statements
 
 LEVEL = 0.05
-#: Share of greedy episodes that a seed must win, at the end, to have solved a task.
-SOLVED = 0.95
 #: How far below another an algorithm may end and still not count as below, as a share of the larger
 #: of both means.
 MARGIN = 0.05

@@ -41,6 +41,7 @@ def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make
         checkpoint_minutes=args.checkpoint_minutes,
         interrupts=Interrupts(args.timeout),
         log=args.log,
+        stop_when_solved=args.stop_when_solved,
     )
     if not runs.train([point], runner, how):
         raise StopError(ALL_FAILED, f"all {args.seeds} seeds have failed")

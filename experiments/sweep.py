@@ -109,6 +109,7 @@ class Sweep:
             resume=cluster.from_first(lambda: resume),
             checkpoint_minutes=self.args.checkpoint_minutes,
             interrupts=self.interrupts,
+            stop_when_solved=self.args.stop_when_solved,
         )
 
     def folder_of(self, point: Candidate) -> pathlib.Path:

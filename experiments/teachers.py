@@ -3,7 +3,7 @@
 Takes the options of run.py that all three have, too (see run.py --help), and writes what run.py
 would. What is finished is skipped, what was interrupted goes on. Of the expert's seeds the best one
 is imitated. Prints a table, and writes it by seed as teachers.csv, and teachers.png: how the three
-learn. docs/imitation.md explains.
+learn. docs/teachers.md explains.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ def train(words: list[str], make_runner: Callable[..., SeedRunner]) -> pathlib.P
     begun = not args.overwrite and (point.folder / CONFIG).is_file()
     how = runs.Options(
         point.folder, args.overwrite, args.resume or begun, args.checkpoint_minutes,
-        Interrupts(args.timeout), args.log,
+        Interrupts(args.timeout), args.log, args.stop_when_solved,
     )  # fmt: skip
     if not runs.train([point], runner, how):
         raise StopError(ALL_FAILED, f"all seeds of {args.algo} have failed")

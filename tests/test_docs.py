@@ -85,6 +85,13 @@ def test_readme_links_every_page() -> None:
     assert [page for page in pages if f"]({page}" not in readme + "](README.md"] == []
 
 
+def test_every_command_is_listed() -> None:
+    """docs/commands.md says what each is for."""
+    page = (DOCS / "commands.md").read_text()
+    commands = [path.name for path in (ROOT / "experiments").glob("*.py")]
+    assert [name for name in commands if f"[`{name}`](../experiments/{name})" not in page] == []
+
+
 def test_embedding() -> None:
     """The blocks of the page are one program."""
     exec(compile(code("embedding.md"), "embedding.md", "exec"), {"__name__": "embedding"})

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 METRICS = "metrics.csv"
+#: Share of greedy episodes that a seed must win to have solved a task.
+SOLVED = 0.95
 
 
 def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adqn_jax.results import metrics
-from adqn_jax.results.metrics import METRICS
+from adqn_jax.results.metrics import METRICS, SOLVED
 
 Row = dict[str, Any]
 NOT_FINITE = "its loss or its parameters are not finite"
@@ -80,6 +80,19 @@ class Records:
             return np.zeros(0)
         values, failed = (np.array(self.log[-1][name]) for name in (metric, "failed"))
         return np.asarray(values[failed == 0])
+
+    def solved_for(self, log_points: int) -> bool:
+        """Whether every seed had solved the task at each of so many last log points; with 0 not.
+
+        That is to win at least `SOLVED` of its greedy episodes. Failed seeds do not count.
+        """
+        if not log_points or len(self.log) < log_points or not self.last("failed").size:
+            return False
+        success, failed = (
+            np.array([point[name] for point in self.log[-log_points:]])
+            for name in ("eval_success", "failed")
+        )
+        return bool(((success >= SOLVED) | (failed > 0)).all())
 
     def mean(self, metric: str) -> float:
         """Average a metric at the last log point over seeds that have not failed; perhaps NaN."""

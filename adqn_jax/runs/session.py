@@ -40,6 +40,8 @@ class Options:
     checkpoint_minutes: float = 10.0
     interrupts: Interrupts = dataclasses.field(default_factory=lambda: Interrupts(math.inf))
     log: Sequence[sinks.Name] = ()
+    stop_when_solved: int = 0
+    """Log points after which it ends, if all seeds have solved the task at each; 0: never."""
 
 
 @dataclasses.dataclass
@@ -56,6 +58,7 @@ class Session:
     chunks: int = 0  # finished so far
     training_seconds: float = 0.0  # in compiled programs, so far
     attempts: Attempts = dataclasses.field(default_factory=Attempts)
+    stop_when_solved: int = 0  # see `Options`
 
     @property
     def folder(self) -> pathlib.Path:
@@ -81,7 +84,12 @@ class Session:
     def done(self) -> bool:
         """Whether nothing is left to train."""
         plan = self.trainer.plan
-        return self.chunks >= plan.chunks_per_log * plan.log_points
+        return self.chunks >= plan.chunks_per_log * plan.log_points or self.solved
+
+    @property
+    def solved(self) -> bool:
+        """Whether the task has been solved for as long as was asked for."""
+        return self.records.solved_for(self.stop_when_solved)
 
     def run(self, options: Options, newest: Newest | None) -> bool:
         """Train to the end, or until something asks to stop.
@@ -99,6 +107,7 @@ class Session:
             raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         with self._saved_if_an_environment_fails():
             self.begin(newest)
+        self.stop_when_solved = options.stop_when_solved
         self.train(options.interrupts, options.checkpoint_minutes * 60.0)
         if not self.done:
             self.pause(options.interrupts.code, options.interrupts.reason)
@@ -220,6 +229,8 @@ class Session:
         Raises:
           StopError: when something cannot be written.
         """
+        if self.solved:
+            print(f"solved by all seeds: stopped at timestep {self.timesteps:,}", flush=True)
         attempt, points = self.attempts.attempt, self.points
         attempt("a checkpoint", self.checkpoints.wait)
         if not self.hold():

@@ -81,6 +81,9 @@ class RunArgs(distributed.Processes, Choice):
     """Of gymnasium:ID, threads that step a seed's environments."""
     env_timeout: float = 60.0
     """Of gymnasium:ID, seconds after which an environment that does not answer ends the run."""
+    stop_when_solved: int = 0
+    """Stop, as if all were done, when every seed has won at least 95 % of its greedy episodes at so
+    many log points in a row; 0: never. --resume without it goes on."""
     log: tuple[sinks.Name, ...] = ()
     """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
     (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the
@@ -145,6 +148,8 @@ def _check(args: Args) -> None:
             )
     if args.max_lag != defaults.max_lag and args.runner == "synchronous":
         raise ValueError("nothing reads max-lag: it needs --runner asynchronous")
+    if args.stop_when_solved < 0:
+        raise ValueError(f"stop_when_solved must be at least 0, got {args.stop_when_solved}")
     folder = args.name or "default"
     if args.name == "" or not re.fullmatch(r"[\w.=,+-]+", folder) or not folder.strip("."):
         raise ValueError(

@@ -19,8 +19,18 @@ import matplotlib.figure, matplotlib.pyplot, seaborn
 assert pong.plt.Figure is matplotlib.pyplot.Figure is matplotlib.figure.Figure
 assert seaborn.color_palette.__module__ == "seaborn.palettes"
 """
-#: Fails when a newer gymnax imports nothing of the kind: then gymnax_import.py can go.
-NEEDED = "assert 'seaborn' in loaded and 'matplotlib.pyplot' in loaded, loaded"
+#: Fails when a newer gymnax imports nothing of the kind: then gymnax_import.py can go. Or when it
+#: leaves JAX alone: then commands need not set JAX up before they import the library.
+NEEDED = """
+assert "seaborn" in loaded and "matplotlib.pyplot" in loaded, loaded
+import jax
+try:
+    jax.config.update("jax_num_cpu_devices", 3)
+except RuntimeError:
+    pass
+else:
+    raise AssertionError("importing gymnax does not look for devices")
+"""
 
 
 @pytest.mark.parametrize(("module", "program"), [("adqn_jax", DRAWS), ("gymnax", NEEDED)])

@@ -203,7 +203,7 @@ def test_exact_values() -> None:
 
 
 def test_ordering_of_the_results() -> None:
-    """As docs/imitation.md says: expert above A2D above the clone, which collides."""
+    """As docs/teachers.md says: expert above A2D above the clone, which collides."""
     last: dict[str, list[dict[str, str]]] = {}
     for algo in ("expert", "a2d", "ail"):
         with (ROOT / f"docs/results/imitation/pedestrian-{algo}/metrics.csv").open() as file:

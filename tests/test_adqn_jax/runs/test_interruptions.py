@@ -453,3 +453,26 @@ def test_two_runs_at_once() -> None:
     for ended in refused:
         assert ended.code == 2
         assert f"another run is at work in {FOLDER / 'default'} (process {os.getpid()}" in ended.err
+
+
+def test_stops_when_solved(whole: pathlib.Path) -> None:
+    """Two log points at which all seeds win end a run; without the option it goes on."""
+
+    def evaluate(method: Any, states: Any) -> Any:
+        return method(states) | {"eval_success": np.ones(SEEDS, np.float32)}
+
+    ended = train("--stop-when-solved", "2", hooks={"evaluate": evaluate})
+    assert ended.code == 0, ended.err
+    assert "solved by all seeds: stopped at timestep 400" in ended.out
+    assert len(rows_of(FOLDER / "default")) == 2 * SEEDS
+    for name in ("curve.png", "policy"):
+        assert (FOLDER / "default" / name).exists()
+
+    assert train("--resume").code == 0
+    same = [
+        {k: v for k, v in row.items() if k not in ("eval_success", "training_seconds")}
+        for row in rows_of(FOLDER / "default")
+    ]
+    assert len(same) == 3 * SEEDS
+    for row, of_whole in zip(same, rows_of(whole), strict=True):
+        assert row == {k: of_whole[k] for k in row}
