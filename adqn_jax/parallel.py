@@ -46,10 +46,9 @@ class SeedRunner:
         leaves = [np.atleast_1d(x) for x in jax.tree.leaves(self.hyper)]
         self.total_seeds = self.num_seeds * np.broadcast(*leaves).size
         own = -(-self.total_seeds // jax.process_count())
-        num_devices = min(len(jax.local_devices()), own)
-        self.places = -(-own // num_devices) * num_devices
+        devices = np.asarray(self._devices()[:own])
+        self.places = -(-own // devices.size) * devices.size
         self._first = jax.process_index() * self.places
-        devices = np.asarray(jax.local_devices()[:num_devices])
         mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self.compile_seconds = 0.0
@@ -65,6 +64,10 @@ class SeedRunner:
     def share(self) -> range:
         """Those of all seeds that this process trains; there are none where others do them all."""
         return range(self.total_seeds)[self._first : self._first + self.places]
+
+    def _devices(self) -> list[Any]:
+        """Return what seeds are laid out over, as far as there are seeds."""
+        return jax.local_devices()
 
     @functools.cached_property
     def seed_shapes(self) -> TrainState:
@@ -132,6 +135,9 @@ class SeedRunner:
         """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
         metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
         return {name: value[: len(self.share)] for name, value in metrics.items()}
+
+    def close(self) -> None:
+        """Let go of what is held beside the states: nothing here."""
 
     def over_seeds(self, function: Callable, *, donate: bool = False) -> Any:
         """Turn a function of one seed's values into a compiled one of all seeds', leaves [S, ...].

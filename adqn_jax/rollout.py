@@ -31,6 +31,26 @@ Act = Callable[[PyTree, Inputs, Array], tuple[Array, PyTree, Array]]
 
 
 @struct.dataclass
+class Chosen:
+    """What was chosen in a slot; leaves [E, ...]."""
+
+    action: Array
+    memory: PyTree  # of whoever chose it, after the slot
+
+
+@struct.dataclass
+class Answer:
+    """What environments answered to an action; leaves [E, ...]; means nothing in a final slot."""
+
+    env_state: PyTree
+    observation: PyTree
+    reward: Array
+    terminated: Array
+    truncated: Array
+    success: Array | None  # None: a positive return is one
+
+
+@struct.dataclass
 class Step:
     """What one step of a stream produced; leaves [E, ...]."""
 
@@ -38,6 +58,18 @@ class Step:
     done: Array  # bool, an episode ended with this slot
     episode: Episode  # including this slot
     reached: Stream  # what followed the slot, before an episode that ended gave way to another
+
+
+@struct.dataclass
+class Gathered:
+    """What T steps of E streams gave."""
+
+    carry: Carry  # [E, ...] what acting remembered before the first slot
+    slots: Transition  # [T, E, ...]
+    done: Array  # [T, E] bool, an episode ended with the slot
+    returns: Array  # [T, E] undiscounted, of the episode up to the slot
+    reached: Stream  # [E, ...] after the last slot
+    acted: PyTree | None = None  # who did, where learning has gone on meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +102,11 @@ class Interaction:
         """
         keys = jax.random.split(key, num_streams)
         observation, env_state = jax.vmap(self.env.reset_env, (0, None))(keys, self.env_params)
+        return self.begin(env_state, observation, memory)
+
+    def begin(self, env_state: PyTree, observation: PyTree, memory: PyTree) -> Stream:
+        """Return the streams of episodes that begin so, leaves [E, ...]; arguments as of both."""
+        num_streams = jax.tree.leaves(env_state)[0].shape[0]
         return Stream(
             env_state=env_state,
             observation=observation,
@@ -104,32 +141,55 @@ class Interaction:
         Returns:
           The streams after the step, and what it produced.
         """
-        num_streams = streams.final.shape[0]
         key_act, key_step, key_reset = jax.random.split(key, 3)
-        action, memory, _ = act(streams.carry.memory, self.inputs(streams), key_act)
+        chosen = self.choose(key_act, streams, act)
+        answer = self._ask(key_step, streams, chosen.action)
+        fresh = self.start(key_reset, streams.final.shape[0], chosen.memory)
+        return self.record(streams, chosen, answer, fresh, discount)
 
-        keys = jax.random.split(key_step, num_streams)
+    def choose(self, key: Array, streams: Stream, act: Act) -> Chosen:
+        """Act in every stream; `key` is consumed."""
+        action, memory, _ = act(streams.carry.memory, self.inputs(streams), key)
+        return Chosen(action, memory)
+
+    def _ask(self, key: Array, streams: Stream, action: Array) -> Answer:
+        """Step the environments, those too whose episodes are over."""
+        keys = jax.random.split(key, streams.final.shape[0])
         step_env = jax.vmap(self.env.step_env, (0, 0, 0, None))
         observation, env_state, reward, terminated, info = step_env(
             keys, streams.env_state, spaces.executed(action, self.codec.action_space),
             self.env_params,
         )  # fmt: skip
         truncated = jax.vmap(self.env.is_truncated, (0, None))(env_state, self.env_params)
-        end = jnp.where(terminated, TERMINATED, jnp.where(truncated, TRUNCATED, GOES_ON))
-        end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)
-        reward = jnp.where(streams.final, 0.0, reward).astype(jnp.float32)
+        return Answer(env_state, observation, reward, terminated, truncated, info.get("success"))
 
-        success = info.get("success", streams.episode.undiscounted_return + reward > 0)
+    def record(
+        self, streams: Stream, chosen: Chosen, answer: Answer, fresh: Stream,
+        discount: Array | float = 1.0,
+    ) -> tuple[Stream, Step]:  # fmt: skip
+        """Go on to what environments answered, or to a fresh episode where one must begin.
+
+        Returns:
+          The streams after the step, and what it produced.
+        """
+        end = jnp.where(
+            answer.terminated, TERMINATED, jnp.where(answer.truncated, TRUNCATED, GOES_ON)
+        )
+        end = jnp.where(streams.final, FINAL, end).astype(jnp.uint8)
+        reward = jnp.where(streams.final, 0.0, answer.reward).astype(jnp.float32)
+
+        success = answer.success
+        if success is None:
+            success = streams.episode.undiscounted_return + reward > 0
         episode = _extend(streams.episode, reward, success, discount, ~streams.final)
-        carry = Carry(memory, action, jnp.zeros_like(streams.final))
-        reached = Stream(env_state, observation, end == TRUNCATED, carry, episode)
+        carry = Carry(chosen.memory, chosen.action, jnp.zeros_like(streams.final))
+        reached = Stream(answer.env_state, answer.observation, end == TRUNCATED, carry, episode)
         step = Step(
-            slot=self.codec.encode(streams, action, reward, end),
+            slot=self.codec.encode(streams, chosen.action, reward, end),
             done=(end == TERMINATED) | (end == TRUNCATED),
             episode=episode,
             reached=reached,
         )
-        fresh = self.start(key_reset, num_streams, memory)
         begins = (end == TERMINATED) | (end == FINAL)
         return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached), step
 

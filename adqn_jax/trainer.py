@@ -15,17 +15,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from adqn_jax import contract, families, rollout
 from adqn_jax.agent import Agent, Who
 from adqn_jax.config import BaseConfig
+from adqn_jax.evaluation import Evaluation, Metrics
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
-from adqn_jax.rollout import Interaction
+from adqn_jax.rollout import Gathered, Interaction
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Episode, EpisodeWindow, Params, Rollout, Stream, TrainState
-
-Metrics = dict[str, Array]
 
 
 def make_train(
@@ -78,6 +78,16 @@ def make_trainer(
     return Trainer(config, agent, Interaction(codec))
 
 
+@struct.dataclass
+class IterationKeys:
+    """The keys of an iteration."""
+
+    next: Array  # of the next iteration
+    start: Array | None  # of the episodes that begin with it, where all do
+    gather: Array
+    learn: Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """A seed's pure functions; vmap them over keys, states and, if they differ, `hyper`."""
@@ -104,10 +114,23 @@ class Trainer:
     def init(self, key: Array) -> TrainState:
         """Start streams and agent, and gather what the agent begins with; consumes `key`."""
         key, key_streams, key_agent, key_warmup = jax.random.split(key, 4)
-        streams = self._start(key_streams, self.plan.num_envs)
+        state = self.begin(key, key_agent, self._start(key_streams, self.plan.num_envs))
+        if not self.plan.warmup_steps:
+            return state
+        who, steps = self.agent.novice(state.agent), self.plan.warmup_steps
+        return self.warm_up(state, self._gather(state.streams, who, key_warmup, steps))
+
+    def begin(self, key: Array, key_agent: Array, streams: Stream) -> TrainState:
+        """Return the state of a seed that has gathered nothing; `key_agent` is consumed.
+
+        Args:
+          key: the state's.
+          key_agent: what the agent is drawn by.
+          streams: begun, leaves [E, ...].
+        """
         zero = jnp.zeros(self.plan.num_envs, jnp.int32)
         example = self.interaction.codec.encode(streams, streams.carry.action_tm1, zero, zero)
-        state = TrainState(
+        return TrainState(
             key=key,
             iteration=jnp.int32(0),
             agent=self.agent.init(key_agent, example),
@@ -115,11 +138,12 @@ class Trainer:
             window=EpisodeWindow(jnp.zeros(self.plan.window, jnp.float32), jnp.int32(0)),
             diagnostics={name: jnp.float32(0.0) for name in self.agent.diagnostics},
         )
-        if not self.plan.warmup_steps:
-            return state
-        who, steps = self.agent.novice(state.agent), self.plan.warmup_steps
-        state, gathered = self._collect(state, who, key_warmup, steps)
-        return dataclasses.replace(state, agent=self.agent.warm_up(state.agent, gathered))
+
+    def warm_up(self, state: TrainState, gathered: Gathered) -> TrainState:
+        """Let the agent take in what the novice gathered."""
+        state, happened = self._take_in(state, gathered)
+        agent = self.agent.warm_up(state.agent, happened)
+        return dataclasses.replace(state, agent=agent)
 
     def iterate(self, state: TrainState, hyper: Any, num_iterations: int) -> TrainState:
         """Run a static number of iterations."""
@@ -130,74 +154,59 @@ class Trainer:
 
         return jax.lax.scan(body, state, length=num_iterations)[0]
 
+    @property
+    def evaluation(self) -> Evaluation:
+        """What a log point asks of a state."""
+        return Evaluation(self.agent, self.interaction, self.config.train.eval_episodes)
+
     def evaluation_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
-        """Play `eval_episodes` episodes, leaves [eval_episodes]; the state stays as it is.
-
-        The agent's policy acts: as well as it can, unless it is told to draw actions; or somebody
-        else, `who`.
-        Keys are derived from the state's, not consumed: whether and when one evaluates does not
-        change training.
-        """
-        who = self.agent.policy(state.agent) if who is None else who
-        act = functools.partial(self.agent.networks.act, who)
-        key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
-        streams = self._start(key_reset, self.config.train.eval_episodes)
-
-        def body(carry: tuple, key: Array) -> tuple[tuple, None]:
-            streams, first, over = carry
-            streams, step = self.interaction.step(key, streams, act, hyper.discount)
-            first = jax.tree.map(lambda old, new: jnp.where(over, old, new), first, step.episode)
-            return (streams, first, over | step.done), None
-
-        keys = jax.random.split(key_steps, self.plan.longest_episode)
-        carry = (streams, streams.episode, jnp.zeros_like(streams.final))
-        (_, episodes, _), _ = jax.lax.scan(body, carry, keys)
-        return episodes
+        """Play an evaluation's episodes, as `Evaluation.episodes` does."""
+        return self.evaluation.episodes(state, hyper, who)
 
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""
-        hyper = _float32(hyper)
-        episodes = self.evaluation_episodes(state, hyper)
-        timesteps = self.plan.timesteps(state.iteration)
-        others = {}
-        for name, who in self.agent.others(state.agent).items():
-            of_who = episodes if who is None else self.evaluation_episodes(state, hyper, who)
-            others[f"{name}_return"] = of_who.undiscounted_return.mean()
-        return {
-            "timesteps": timesteps,
-            "updates": state.iteration * self.plan.updates_per_iteration,
-            **self.agent.annealed(hyper, timesteps),
-            "eval_return": episodes.undiscounted_return.mean(),
-            "eval_discounted_return": episodes.discounted_return.mean(),
-            "eval_length": episodes.length.mean(),
-            "eval_success": episodes.success.mean(),
-            **others,
-            "behaviour_return": rollout.window_mean(state.window),
-            "behaviour_episodes": state.window.count,
-            "failed": self._failed(state),
-            **state.diagnostics,
-        }
+        return self.evaluation.metrics(state, _float32(hyper))
 
     def acting_params(self, state: TrainState) -> Params:
         """Return the parameters that are evaluated and saved; states of many seeds will do."""
         return self.agent.deployed(state.agent)
 
     def _iteration(self, state: TrainState, hyper: Any) -> TrainState:
-        key, key_collect, key_learn = jax.random.split(state.key, 3)
-        who = self.agent.behaviour(state.agent, hyper, self.plan.timesteps(state.iteration))
-        state = dataclasses.replace(state, key=key, iteration=state.iteration + 1)
-        if self.plan.restarts:
-            key_collect, key_streams = jax.random.split(key_collect)
-            streams = self._start(key_streams, self.plan.num_envs)
-            state = dataclasses.replace(state, streams=streams)
-        state, gathered = self._collect(state, who, key_collect, self.plan.steps_per_iteration)
-        timesteps = self.plan.timesteps(state.iteration)
-        agent, diagnostics = self.agent.learn(state.agent, gathered, hyper, timesteps, key_learn)
-        return dataclasses.replace(state, agent=agent, diagnostics=diagnostics)
+        keys = self.keys(state.key)
+        who = self.behaviour(state.agent, hyper, state.iteration)
+        streams = state.streams
+        if keys.start is not None:
+            streams = self._start(keys.start, self.plan.num_envs)
+        gathered = self._gather(streams, who, keys.gather, self.plan.steps_per_iteration)
+        return self.learn(state, hyper, gathered, keys)
 
-    def _collect(
-        self, state: TrainState, who: Who, key: Array, num_steps: int
-    ) -> tuple[TrainState, Rollout]:
+    def keys(self, key: Array) -> IterationKeys:
+        """Return the keys of the iteration that begins with this key, which is consumed."""
+        key, key_gather, key_learn = jax.random.split(key, 3)
+        key_start = None
+        if self.plan.restarts:
+            key_gather, key_start = jax.random.split(key_gather)
+        return IterationKeys(key, key_start, key_gather, key_learn)
+
+    def behaviour(self, agent: Any, hyper: Any, iteration: Array) -> Who:
+        """Return who gathers in an iteration, by the agent's state so far."""
+        return self.agent.behaviour(agent, _float32(hyper), self.plan.timesteps(iteration))
+
+    def learn(
+        self, state: TrainState, hyper: Any, gathered: Gathered, keys: IterationKeys
+    ) -> TrainState:
+        """Finish an iteration by what was gathered in it."""
+        state, happened = self._take_in(state, gathered)
+        iteration = state.iteration + 1
+        agent, diagnostics = self.agent.learn(
+            state.agent, happened, _float32(hyper), self.plan.timesteps(iteration),
+            keys.learn,
+        )  # fmt: skip
+        return dataclasses.replace(
+            state, key=keys.next, iteration=iteration, agent=agent, diagnostics=diagnostics
+        )
+
+    def _gather(self, streams: Stream, who: Who, key: Array, num_steps: int) -> Gathered:
         """Step the streams; what happened is the agent's to store."""
         act = functools.partial(self.agent.networks.act, who)
 
@@ -206,27 +215,27 @@ class Trainer:
             return streams, (step.slot, step.done, step.episode.undiscounted_return)
 
         keys = jax.random.split(key, num_steps)
-        streams, (slots, done, returns) = jax.lax.scan(body, state.streams, keys)
+        reached, (slots, done, returns) = jax.lax.scan(body, streams, keys)
+        return Gathered(streams.carry, slots, done, returns, reached)
+
+    def _take_in(self, state: TrainState, gathered: Gathered) -> tuple[TrainState, Rollout]:
+        """Go on from the streams reached, and remember the returns of episodes that ended."""
+        slots, done, returns = gathered.slots, gathered.done, gathered.returns
         if self.plan.restarts:
             # Episodes count that would be over in any case: of those begun later, the short ones
             # alone would be. Stream by stream, as those that end last are long ones.
+            num_steps = done.shape[0]
             begun = jnp.arange(num_steps)[:, None] - slots.time.astype(jnp.int32)
             done = (done & (begun <= num_steps - self.plan.longest_episode)).T
             returns = returns.T
         window = rollout.add_to_window(state.window, done.ravel(), returns.ravel())
-        after = self.interaction.inputs(streams)
-        gathered = Rollout(slots, state.streams.carry, after)
-        return dataclasses.replace(state, streams=streams, window=window), gathered
+        after = self.interaction.inputs(gathered.reached)
+        state = dataclasses.replace(state, streams=gathered.reached, window=window)
+        return state, Rollout(slots, gathered.carry, after, gathered.acted)
 
     def _start(self, key: Array, num_streams: int) -> Stream:
         memory = self.agent.networks.memory(num_streams)
         return self.interaction.start(key, num_streams, memory)
-
-    def _failed(self, state: TrainState) -> Array:
-        """Tell whether training has run into numbers that are not finite, int32 0 or 1."""
-        leaves = jax.tree.leaves((self.agent.learned(state.agent), state.diagnostics))
-        finite = jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
-        return 1 - finite.astype(jnp.int32)
 
 
 def _float32(hyper: Any) -> Any:

@@ -18,6 +18,7 @@ truncated. Termination and truncation stay apart in every record.
 from typing import Any, Protocol
 
 import jax
+import numpy as np
 from flax import struct
 
 Array = jax.Array
@@ -42,6 +43,35 @@ class Environment(Protocol):
     def observation_space(self, params: Any) -> Spec: ...
     def privileged_state(self, env_state: Any, params: Any) -> Any: ...
     def privileged_state_space(self, params: Any) -> Spec: ...
+
+
+class Simulator(Protocol):
+    """An environment at work on the host; it may be used by one thread at a time."""
+
+    def reset(self, seed: int) -> PyTree:
+        """Begin an episode, whose course follows from the seed and the actions: its state."""
+
+    def step(self, action: np.ndarray) -> tuple[PyTree, float, bool, bool, bool | None]:
+        """Act: state, reward, terminated, truncated; whether it succeeded, None if untold."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class HostEnvironment(Environment, Protocol):
+    """An environment that cannot be compiled: its steps are those of simulators on the host.
+
+    Its state is what a simulator has shown. `observe` and `privileged_state` read it, and may be
+    compiled; `reset_env` and `step_env` refuse.
+    """
+
+    def simulator(self, params: Any) -> Simulator: ...  # a new one
+    def blank(self, params: Any) -> PyTree: ...  # a state in zeros, NumPy arrays
+
+
+def steps_on_host(env: Any) -> bool:
+    """Whether an environment is a `HostEnvironment`."""
+    return hasattr(env, "simulator")
 
 
 #: What a slot's `end` says of its episode: it goes on, ended by the environment, or was ended by
@@ -128,6 +158,7 @@ class Rollout:
     slots: Transition  # [T, E, ...]
     carry: Carry  # [E, ...] what acting remembered before the first slot
     after: Inputs  # [E, ...] of the slot that comes next; bootstraps only
+    acted: PyTree | None = None  # who did, where learning has gone on meanwhile
 
 
 @struct.dataclass

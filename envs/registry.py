@@ -1,6 +1,7 @@
 """Names to environments."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import pathlib
@@ -38,6 +39,7 @@ KNOWN = (
     "pedestrian",
     "gymnax:NAME[:I,J,...]",
     "brax:NAME[:I,J,...]",
+    "gymnasium:[MODULE:]ID[:I,J,...] (stepped by the host)",
     "pomdp:PATH (a .pomdp file)",
     "import:MODULE:CLASS (a PrivilegedEnvironment of your own)",
 )
@@ -49,6 +51,7 @@ _FORAGING = re.compile(r"foraging(?::(\d+)x(\d+):(\d+):(\d+)((?::[^:]*)*))?")
 _HAZARDS = re.compile(r"(?:frozenlake|(tigerdoor)(?:-(\d+))?)(:image)?")
 _IMPORT = re.compile(r"import:(\w+(?:\.\w+)*):(\w+)")
 _GYMNAX = re.compile(r"gymnax:([^:]+)(?::(\d+(?:,\d+)*))?")
+_GYMNASIUM = re.compile(r"gymnasium:((?:[\w.]+:)?[\w./-]+)(?::(\d+(?:,\d+)*))?")
 _BRAX = re.compile(r"brax:([^:]+)(?::(\d+(?:,\d+)*))?")
 
 
@@ -57,8 +60,9 @@ Observe = Literal["observation", "state"]
 
 
 def make(
-    name: str, observe: Observe = "observation", params: Mapping[str, float] | None = None
-) -> tuple[PrivilegedEnvironment, Any]:
+    name: str, observe: Observe = "observation", params: Mapping[str, float] | None = None,
+    privileged: str | None = None,
+) -> tuple[PrivilegedEnvironment, Any]:  # fmt: skip
     """Return the environment called `name` and its parameters.
 
     Args:
@@ -80,19 +84,29 @@ def make(
           privileged state, and `gymnax:NAME:I,J,...`, of which the agent sees those entries only
           (`gymnax:CartPole-v1:0,2` shows positions; `gymnax:Pendulum-v1:0,1` hides the velocity);
         * `brax:NAME` and `brax:NAME:I,J,...`, the same of Brax, which the extra `brax` brings;
+        * `gymnasium:ID` and `gymnasium:ID:I,J,...`, the same of Gymnasium, which the extra
+          `gymnasium` brings and the host steps; `gymnasium:MODULE:ID` imports a module first, which
+          registers the environment;
         * `pomdp:PATH`, the finite POMDP of a `.pomdp` file;
         * `import:MODULE:CLASS`, a class of your own (`PrivilegedEnvironment`), made without
           arguments, from a module that Python finds.
       observe: with `state`, the privileged state is what the agent observes.
       params: parameters that are not to have their defaults, such as the time limit,
         `max_steps_in_episode`.
+      privileged: what the privileged state of an environment of Gymnasium is called
+        (`adapt_gymnasium.from_gymnasium`); None looks where it usually is.
 
     Raises:
       ValueError: when the name is unknown, or names what cannot be, or a parameter is none of the
         environment's, or no number such as it has, or a package is missing; the message says
         what can be.
     """
-    env = _find(name)
+    match = _GYMNASIUM.fullmatch(name)
+    if privileged is not None and not match:
+        raise ValueError(
+            f"--privileged names the privileged state of gymnasium:ID; {name} has one of its own"
+        )
+    env = _gymnasium(match[1], match[2], privileged) if match else _find(name)
     if observe == "state":
         env = FullyObserved(env)
     return env, _changed(name, env.default_params, params or {})
@@ -195,6 +209,31 @@ def _brax(name: str, observed: str | None) -> PrivilegedEnvironment:
     except KeyError as error:
         raise ValueError(f"brax has no environment {name!r}; brax.envs has a list") from error
     return from_brax(env, observed=_entries(observed))[0]
+
+
+def _gymnasium(name: str, observed: str | None, privileged: str | None) -> PrivilegedEnvironment:
+    try:
+        from .adapt_gymnasium import from_gymnasium, gymnasium
+    except ModuleNotFoundError as error:  # the sentence of adqn_jax.extras, which is not for envs
+        raise ValueError(
+            f"the package {error.name} is not installed: pip install 'adqn-jax[gymnasium]' (in a "
+            f"checkout: pip install -e '.[gymnasium]')"
+        ) from error
+    module, _, id_ = name.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        time_limit = gymnasium.spec(id_).max_episode_steps
+    except (ImportError, gymnasium.error.Error) as error:
+        raise ValueError(
+            f"Gymnasium cannot find {name!r}: {str(error).partition(chr(10))[0]} "
+            f"(gymnasium:MODULE:ID imports a module first; PYTHONPATH says where modules are)"
+        ) from error
+    # We count steps ourselves, up to whatever limit is asked for: -1 makes no other. And we check
+    # what environments return.
+    make = functools.partial(gymnasium.make, id_, max_episode_steps=-1, disable_env_checker=True)
+    called = f"gymnasium:{name}"
+    return from_gymnasium(make, time_limit, privileged, _entries(observed), called)[0]
 
 
 def _entries(observed: str | None) -> tuple[int, ...] | None:

@@ -34,6 +34,16 @@ class _Wrapper(PrivilegedEnvironment[EnvState, EnvParams]):
         """The wrapped environment's."""
         return self._env.num_actions
 
+    @property
+    def simulator(self) -> Any:
+        """The wrapped environment's, if it is one that the host steps."""
+        return self._env.simulator
+
+    @property
+    def blank(self) -> Any:
+        """The wrapped environment's, if it is one that the host steps."""
+        return self._env.blank
+
     def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
         """Ask the wrapped environment."""
         return self._env.is_truncated(state, params)

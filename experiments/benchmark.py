@@ -21,6 +21,7 @@ from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
 from support.benchmarks.replay import replay_costs, with_small_buffer
+from support.benchmarks.runners import runners
 from support.benchmarks.setting import Setting, value_based
 from support.benchmarks.start import seconds_to_progress
 from support.benchmarks.timing import no_cache
@@ -231,7 +232,7 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
-        "peers": peers, "processes": processes,
+        "peers": peers, "processes": processes, "runners": runners,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -5,8 +5,9 @@ Writes <out>/<env>/<algo>/<name>/: config.json, metrics.csv, curve.png, policy/ 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP stop the run as soon as all is saved; a second Ctrl-C leaves at
 once. --resume goes on, after kill -9 from the last checkpoint. Exit codes: 0 done; 1 all seeds have
 failed; 2 bad input, nothing was changed; 69 another process of a run in several is gone (see
-docs/clusters.md); 74 results could not be written; 75 --timeout reached;
-129, 130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM.
+docs/clusters.md); 70 an environment that the host steps has failed; 74 results could not be
+written; 75 --timeout reached; 129, 130 and 143 interrupted by SIGHUP, SIGINT and
+SIGTERM.
 """
 
 import sys
@@ -29,7 +30,7 @@ def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make
     for name, needs in options.unread(args).items():
         print(f"note: --{name.replace('_', '-')} is not read; it needs {needs}")
     point = runs.Point(options.experiment(args, env), options.folder(args))
-    runner = make_runner([point], env, env_params, teacher)
+    runner = make_runner([point], env, env_params, teacher, **options.hosting(args))
     if args.dry_run:
         runs.describe([point], runner)
         return

@@ -85,7 +85,8 @@ class Sweep:
     def _train_together(self, group: Sequence[Candidate], part: pathlib.Path) -> int:
         """Train points side by side, if they fit; return how many do."""
         points = [runs.Point(p.experiment, self.folder_of(p)) for p in group]
-        runner = self.make_runner(points, *options.world(group[0].args))
+        args = group[0].args
+        runner = self.make_runner(points, *options.world(args), **options.hosting(args))
         try:
             with runs.prepare(points, runner, self._options(part)) as run:
                 if not self.claimed.begun:  # with its first part, once nothing can be refused
@@ -172,7 +173,7 @@ def dry_run(programs: Sequence[Sequence[Candidate]], make_runner: Callable[..., 
         args = group[0].args
         print(*("", *(point.label for point in group)), sep="\n")
         points = [runs.Point(p.experiment, args.out / p.label) for p in group]
-        runs.describe(points, make_runner(points, *options.world(args)))
+        runs.describe(points, make_runner(points, *options.world(args), **options.hosting(args)))
 
 
 def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:

@@ -59,6 +59,13 @@ WIDE = (
     r"test_other_combinations\[\{'target': 'none', 'replay': 'none', 'replay_ratio': 1.0\}",
     r"test_no_replay_trains_on_what_was_just_made\[lstm-1\]",
     r"test_probes\.py::test_(constant_reward|two_steps|action|memory)\[dqn\]",
+    # Environments that the host steps: one algorithm stays, and acting while learning.
+    r"test_numbers_are_those_of_compiled_environments\[(value|actor-critic|whole|imitation)\]",
+    r"test_ratios_are_over_who_acted",
+    r"test_lag\[3\]",
+    r"test_going_on_with_new_episodes",
+    r"test_gymnasium\.py::test_a_run_from_begin_to_end",
+    r"test_a_simulator_of_gymnasium",
     # Imitation, where the other families are tested in the same way.
     r"test_trainer\.py::test_(same|seed|chunks|timesteps).*\[imitating\]",
     r"test_overestimation\.py::test_q_learning_overestimates",
@@ -82,7 +89,7 @@ WIDE = (
     r"actor_critic/test_probes\.py::test_memory\[shared\]",
     r"test_the_critic_is_shown_as_long_as_there_is_one\[checkpoint\]",
     r"test_theory\.py::test_everything_holds",
-    r"test_benchmark_measures_(environments|training|parts|precision|processes|replay)",
+    r"test_benchmark_measures_(environments|training|parts|precision|processes|replay|runners)",
     r"test_wheel\.py::test_trains_and_acts",
     r"test_foraging_laws\.py::test_64_bits_change_nothing",
 )

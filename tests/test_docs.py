@@ -8,6 +8,7 @@ import re
 import sys
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,7 @@ from adqn_jax import (
     ALGORITHMS,
     actor_critic,
     envs,
+    host,
     imitation,
     make_policy,
     make_train,
@@ -37,6 +39,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 EXAMPLE = DOCS / "examples" / "tmaze.py"
+SHELLS = DOCS / "examples" / "shells.py"
 
 
 def prose(page: pathlib.Path) -> str:
@@ -114,6 +117,35 @@ def test_acting_with_a_policy(tmp_path: pathlib.Path, monkeypatch: pytest.Monkey
     names: dict[str, Any] = {}
     exec(compile(code("getting-started.md"), "getting-started.md", "exec"), names)
     assert names["values"].shape == (7,)
+
+
+def test_a_simulator_of_gymnasium(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of gymnasium.md are one program, which begins with the file it names."""
+    monkeypatch.chdir(tmp_path)
+    page = code("gymnasium.md")
+    assert page.startswith(SHELLS.read_text())
+    monkeypatch.syspath_prepend(str(SHELLS.parent))
+    env, params = envs.make("gymnasium:shells:Shells-v0")
+    assert params.max_steps_in_episode == 10
+    gymnasium.registry.pop("Shells-v0")  # the page registers it, too
+    config = small(history="none", row_length=0)
+    runner = host.HostRunner(make_trainer(config, env, params), 1, config.hyper)
+    rows = runner.seed_shapes.agent.params
+    policy = make_policy(config, env, params, jax.tree.map(lambda x: np.zeros(x.shape), rows), {})
+    path = pathlib.Path("runs/gymnasium_shells_Shells-v0/adqn-vr/default/policy/seed-000.npz")
+    path.parent.mkdir(parents=True)
+    save_policy(path, policy)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(page, "gymnasium.md", "exec"), names)
+    assert names["over"]
+    assert names["earned"] in (0.0, 1.0)
+
+
+def test_table_of_gymnasium() -> None:
+    """It is what the raw data say."""
+    folders = sorted((DOCS / "results" / "gymnasium").glob("*/*/60k"))
+    table = tables.markdown(tables.summary([load(folder) for folder in folders]))
+    assert table in (DOCS / "gymnasium.md").read_text()
 
 
 @pytest.fixture
@@ -205,6 +237,7 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
         records = Records([tmp_path], 2)
         records.add({name: np.zeros(2, x.dtype) for name, x in shapes.items()}, 0.0)
         written |= set(records.rows()[0])
+    written |= set(host.METRICS)
     page = (DOCS / "metrics.md").read_text().split("## Diagnostics")[0]
     documented = cells(page, "column")
     assert len(documented) == len(set(documented))

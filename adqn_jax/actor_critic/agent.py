@@ -92,8 +92,9 @@ class ActorCriticAgent:
     ) -> tuple[ActorCriticState, dict[str, Array]]:  # fmt: skip
         """Take gradient steps on what happened, which is then forgotten; copy the critic."""
         segment = make_segment(self.codec, rollout, whole=self.plan.restarts)
+        acted = None if rollout.acted is None else rollout.acted.params
         batch, memory = self.learner.prepare(
-            hyper, state.params, state.target_params, segment, state.memory
+            hyper, state.params, state.target_params, segment, state.memory, acted
         )
         # The first step has what a run begins with, as the first of its timesteps have.
         begun = timesteps - self.plan.timesteps_per_iteration

@@ -71,7 +71,7 @@ class Learner:
 
     def prepare(
         self, hyper: Hyperparameters, params: Params, target_params: Params, segment: Segment,
-        memory: Mapping[str, PyTree],
+        memory: Mapping[str, PyTree], acted: Params | None = None,
     ) -> tuple[Batch, dict[str, PyTree]]:  # fmt: skip
         """Evaluate a segment with the parameters that gathered it.
 
@@ -81,6 +81,7 @@ class Learner:
           target_params: of "target", another critic, or nothing.
           segment: T slots of E rows.
           memory: of each critic, before the segment, leaves [E, ...].
+          acted: the parameters of the "actor" that gathered it, where `params` have gone on since.
 
         Returns:
           What gradient steps train on; the memory of each critic after the segment.
@@ -98,6 +99,9 @@ class Learner:
         value.setdefault("critic", (nothing, nothing[0]))  # without a critic values are 0
         own, old = of("critic"), None
         if self._asks_actor:
+            if acted is not None:
+                by = {"actor": acted}
+                said = self.networks.unroll(by, segment.rows.inputs, before)[0]["actor"]
             assert said is not None
             old = self.networks.distribution.log_prob(said, segment.rows.action)
         advantage = own - value["critic"][0]

@@ -34,6 +34,10 @@ class Experiment:
     """The environment's parameters that have not their defaults."""
     expert: str = ""
     """SHA-256 of the policy file that is learnt from, as hexadecimal digits; empty without one."""
+    privileged: str = ""
+    """By what name the privileged state was asked for, of an environment of Gymnasium, or empty."""
+    max_lag: int = 0
+    """Iterations by which learning may be ahead of who acts; 0: they take turns."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as config.json keeps it."""
@@ -55,7 +59,8 @@ class Experiment:
             raise TypeError("an environment has a name")
         params = run.get("env_params", {})
         of_run = run["seeds"], run["seed"], config, params, run.get("expert", "")
-        return cls(run["env"], settings, observe, *of_run)
+        hosted = run.get("privileged", ""), run.get("max_lag", 0)
+        return cls(run["env"], settings, observe, *of_run, *hosted)
 
     def settled(self) -> Self:
         """Return what decides the numbers, whatever else was said."""

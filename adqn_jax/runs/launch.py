@@ -1,6 +1,7 @@
 """From experiments to a run at work: what trains them, what that needs, what refuses it."""
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 
 from adqn_jax import extras
+from adqn_jax.host import Hosting, HostRunner, steps_on_host
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
 from adqn_jax.runs import cluster, sinks
@@ -23,11 +25,13 @@ from adqn_jax.trainer import make_trainer
 
 
 def make_runner(
-    points: Sequence[Point], env: Any, env_params: Any, teacher: Teacher | None = None
-) -> SeedRunner:
+    points: Sequence[Point], env: Any, env_params: Any, teacher: Teacher | None = None,
+    hosting: Hosting | None = None,
+) -> SeedRunner:  # fmt: skip
     """Return what trains points side by side; they differ in traced numbers only.
 
-    The expert of algorithms that are given one is the same for all seeds.
+    The expert of algorithms that are given one is the same for all seeds. `hosting` says how the
+    host steps an environment that cannot be compiled.
 
     Raises:
       ValueError: when the configuration cannot be run.
@@ -35,7 +39,16 @@ def make_runner(
     first = points[0].experiment
     numbers = [point.experiment.config.parts["hyper"] for point in points]
     hyper = jax.tree.map(lambda *of_points: np.array(of_points), *numbers)
-    return SeedRunner(make_trainer(first.config, env, env_params, teacher), first.seeds, hyper)
+    trainer = make_trainer(first.config, env, env_params, teacher)
+    if steps_on_host(env):
+        if cluster.count() > 1:
+            raise ValueError(
+                f"{first.env} is stepped by the host, and trained on in one process: start several "
+                f"runs, each with another --seed"
+            )
+        how = dataclasses.replace(hosting or Hosting(), max_lag=first.max_lag)
+        return HostRunner(trainer, first.seeds, hyper, how)
+    return SeedRunner(trainer, first.seeds, hyper)
 
 
 def describe(points: Sequence[Point], runner: SeedRunner) -> None:
@@ -85,6 +98,7 @@ def prepare(
     if len(points) > 1 or options.folder != points[0].folder:
         run = experiment.as_json({point.folder.name: point.experiment for point in points})
     with (
+        contextlib.closing(runner),
         options.interrupts,
         claim(options.folder, run, overwrite=options.overwrite, resume=options.resume) as claimed,
     ):

@@ -15,7 +15,9 @@ from adqn_jax.types import Params
 from adqn_jax.versions import made_with
 
 #: What a policy's file repeats of its experiment, beside the configuration.
-_ABOUT = ("env", "env_settings", "env_params", "observe", "expert", "seeds", "seed")
+_ABOUT = (
+    "env", "env_settings", "env_params", "privileged", "observe", "expert", "seeds", "seed",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,21 +1,23 @@
 """A training run as the host sees it: compiled chunks, and what happens between them."""
 
+import contextlib
 import dataclasses
 import functools
 import math
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 
+from adqn_jax.host import EnvironmentFailure
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
 from adqn_jax.runs import cluster, outcome, progress, sinks
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
-from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.ending import ENVIRONMENT_FAILED, StopError
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
 from adqn_jax.runs.interrupts import Interrupts
@@ -102,12 +104,13 @@ class Session:
         if cluster.is_first():
             self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
         if options.interrupts.stop:
-            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts))
-        self.begin(newest)
+            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
+        with self._saved_if_an_environment_fails():
+            self.begin(newest)
         self.stop_when_solved = options.stop_when_solved
         self.train(options.interrupts, options.checkpoint_minutes * 60.0)
         if not self.done:
-            self.pause(options.interrupts)
+            self.pause(options.interrupts.code, options.interrupts.reason)
         self.finish()
         return self.records.last("failed").size > 0
 
@@ -139,7 +142,8 @@ class Session:
         save_at = time.monotonic() + checkpoint_seconds
         with progress.bar(plan.total_timesteps * seeds, self.timesteps * seeds) as bar:
             while not self.done and not interrupts.stop:
-                self.advance()
+                with self._saved_if_an_environment_fails():
+                    self.advance()
                 bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
                 bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
@@ -148,6 +152,23 @@ class Session:
                     saves = self.save()
                     save_at = time.monotonic() + (checkpoint_seconds if saves else _RETRY_SECONDS)
         self.save()
+
+    @contextlib.contextmanager
+    def _saved_if_an_environment_fails(self) -> Iterator[None]:
+        """Save what there was before, and stop.
+
+        Raises:
+          StopError: when an environment has failed; it says which, and how to go on.
+        """
+        before = self.states, self.chunks
+        try:
+            yield
+        except EnvironmentFailure as error:
+            self.states, self.chunks = before
+            if self.states is None:
+                raise StopError(ENVIRONMENT_FAILED, f"{error}") from error
+            self.save()
+            self.pause(ENVIRONMENT_FAILED, str(error))
 
     def advance(self) -> None:
         """Run a chunk and, when a log point is reached, evaluate and record."""
@@ -191,7 +212,7 @@ class Session:
         """Say whether the folder is there, and ours; make it anew where it has vanished."""
         return self.attempts.attempt(str(self.folder), self.claimed.hold)
 
-    def pause(self, interrupts: Interrupts) -> None:
+    def pause(self, code: int, why: str) -> None:
         """Close what is open before the run is done.
 
         Raises:
@@ -200,7 +221,7 @@ class Session:
         self.attempts.attempt("a checkpoint", self.checkpoints.wait)
         self.log(last=True)
         self.attempts.check()
-        raise StopError(interrupts.code, self._why_stopped(interrupts))
+        raise StopError(code, self._why_stopped(why))
 
     def finish(self) -> None:
         """Write the policies, the curve, and what could not be written before.
@@ -227,10 +248,10 @@ class Session:
         trained = self.iterations * self.trainer.plan.timesteps_per_iteration
         outcome.report(points, self.runner, self.records, trained, self.training_seconds)
 
-    def _why_stopped(self, interrupts: Interrupts) -> str:
+    def _why_stopped(self, why: str) -> str:
         timesteps = 0 if self.states is None else self.timesteps
         return (
-            f"{interrupts.reason}: stopped at timestep {timesteps:,}; the same command with "
+            f"{why}: stopped at timestep {timesteps:,}; the same command with "
             f"--resume goes on in {self.folder}"
         )
 

@@ -178,6 +178,9 @@ def _use_every_core() -> None:
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", cores())
+        # A single core's device queues programs, unless the threads that call them run them: who
+        # acts would wait for who learns.
+        jax.config.update("jax_cpu_enable_async_dispatch", cores() > 1)
 
 
 def cores() -> int:

@@ -7,13 +7,14 @@ import math
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import jax
 import tyro
 
 from adqn_jax import Config, envs, families, load_policy, spaces
 from adqn_jax.config import BaseConfig, ReadWhen
+from adqn_jax.host import Hosting
 from adqn_jax.results.experiment import Experiment, file_name
 from adqn_jax.runs import sinks
 from adqn_jax.teacher import Teacher
@@ -40,6 +41,16 @@ class Choice:
     env_param: tuple[str, ...] = ()
     """Parameters of the environment that are not to have their defaults, NAME=NUMBER, such as
     max_steps_in_episode=200, its time limit; an unknown one is answered with those there are."""
+    privileged: str | None = None
+    """What the privileged state of gymnasium:ID is called: an entry of info, an entry of a dict
+    observation, or a method that returns it (POPGym's get_state); `observation` where nothing is
+    hidden. Unless given: the entry critic, privileged_state or state beside policy or observation,
+    or info["state"]."""
+    runner: Literal["synchronous", "asynchronous"] = "synchronous"
+    """Of gymnasium:ID, whether acting and learning take turns, or a thread acts meanwhile, by
+    parameters that are at most --max-lag iterations old."""
+    max_lag: int = 1
+    """With --runner asynchronous, iterations by which learning may be ahead of who acts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +77,10 @@ class RunArgs(distributed.Processes, Choice):
     """Minutes between checkpoints; one is always written at the end."""
     timeout: float = math.inf
     """Minutes, compiling included, after which the run saves all and stops."""
+    env_threads: int = 1
+    """Of gymnasium:ID, threads that step a seed's environments."""
+    env_timeout: float = 60.0
+    """Of gymnasium:ID, seconds after which an environment that does not answer ends the run."""
     stop_when_solved: int = 0
     """Stop, as if all were done, when every seed has won at least 95 % of its greedy episodes at so
     many log points in a row; 0: never. --resume without it goes on."""
@@ -117,10 +132,22 @@ def _check(args: Args) -> None:
         raise ValueError(f"seeds must be at least 1, got {args.seeds}")
     if not 0 <= args.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2^32 - 1, got {args.seed}")
-    for name in ("checkpoint_minutes", "timeout"):
-        minutes = getattr(args, name)
-        if not minutes > 0:
-            raise ValueError(f"{name} must be greater than 0, got {minutes}")
+    for name in ("checkpoint_minutes", "timeout", "env_timeout"):
+        time = getattr(args, name)
+        if not time > 0:
+            raise ValueError(f"{name} must be greater than 0, got {time}")
+    for name in ("max_lag", "env_threads"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(args, name)}")
+    defaults = RunArgs()
+    for name in ("runner", "max_lag", "env_threads", "env_timeout"):
+        if getattr(args, name) != getattr(defaults, name) and not _on_host(args):
+            raise ValueError(
+                f"nothing reads {name.replace('_', '-')} with {args.env}: it needs an environment "
+                f"that the host steps (gymnasium:ID)"
+            )
+    if args.max_lag != defaults.max_lag and args.runner == "synchronous":
+        raise ValueError("nothing reads max-lag: it needs --runner asynchronous")
     if args.stop_when_solved < 0:
         raise ValueError(f"stop_when_solved must be at least 0, got {args.stop_when_solved}")
     folder = args.name or "default"
@@ -131,6 +158,16 @@ def _check(args: Args) -> None:
         )
     if args.overwrite and args.resume:
         raise ValueError("--overwrite and --resume exclude each other: give one of them")
+
+
+def _on_host(args: Choice) -> bool:
+    return args.env.startswith("gymnasium:")
+
+
+def hosting(args: Args) -> dict[str, Hosting]:
+    """Say how the host steps environments, where it does: an argument of `runs.make_runner`."""
+    how = Hosting(threads=args.env_threads, patience=args.env_timeout)
+    return {"hosting": how} if _on_host(args) else {}
 
 
 def _check_read(config: BaseConfig, words: Sequence[str]) -> None:
@@ -195,7 +232,7 @@ def environment(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any]:
     Raises:
       ValueError: when there is no such environment, or no such parameter.
     """
-    return envs.make(args.env, args.observe, _env_params(args))
+    return envs.make(args.env, args.observe, _env_params(args), args.privileged)
 
 
 def world(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any, Teacher | None]:
@@ -245,8 +282,10 @@ def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
     settings, params = json.loads(json.dumps(env.settings)), _env_params(args)
     expert = "" if args.expert is None else hashlib.sha256(args.expert.read_bytes()).hexdigest()
     return Experiment(
-        args.env, settings, args.observe, args.seeds, args.seed, args.config, params, expert
-    )
+        args.env, settings, args.observe, args.seeds, args.seed, args.config, params, expert,
+        privileged=args.privileged or "",
+        max_lag=args.max_lag if args.runner == "asynchronous" else 0,
+    )  # fmt: skip
 
 
 def folder(args: Args) -> pathlib.Path:

@@ -43,15 +43,17 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
 
     Raises:
       ValueError: when the file holds no policy, or one that does not fit the environment's spaces,
-        or the environment it was trained on is no longer what it was.
+        or the environment it was trained on is no longer what it was, or cannot be compiled.
     """
     if path is None:
+        _refuse_hosted(str(env_name))
         return Player(str(env_name), *envs.make(str(env_name)), None)
     policy = load_policy(path)
     if "env" not in policy.about:
         raise ValueError(f"{path} does not say on what run.py trained its policy")
     trained_on = policy.about["env"]
     name = env_name or trained_on
+    _refuse_hosted(name)
     params = policy.about.get("env_params", {}) if name == trained_on else {}
     env, env_params = envs.make(name, policy.about.get("observe", "observation"), params)
     settings = json.loads(json.dumps(env.settings))
@@ -76,3 +78,11 @@ def find(env_name: str | None, path: pathlib.Path | None) -> Player:
         trained = trained_params(path.absolute().parent.parent, env, env_params)
     player = Player(name, env, env_params, policy, trained)
     return dataclasses.replace(player, policy=player.complete(policy))
+
+
+def _refuse_hosted(name: str) -> None:
+    if name.startswith("gymnasium:"):
+        raise ValueError(
+            f"{name} is stepped by the host, and is neither drawn nor diagnosed: load_policy gives "
+            f"its policies to act with"
+        )

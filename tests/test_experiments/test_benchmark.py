@@ -78,6 +78,24 @@ def test_benchmark_measures_parts() -> None:
         assert 0 < once["share_of_limit"] < 1
 
 
+def test_benchmark_measures_runners() -> None:
+    """Both runners by turns: acting and learning are within the wall-clock time of one of them."""
+    words = ("runners", "--num-envs", "1", "--rows", "1", "--iterations", "2", "--rounds", "1")
+    done = call(benchmark.main, *words, "--algo", "dqn", "--json", "runners.json")
+    assert done.code == 0, done.err
+    turns, beside = json.loads(pathlib.Path("runners.json").read_text())["runners"]
+    assert (turns["max_lag"], turns["lag_max"], beside["max_lag"], beside["lag_max"]) == (
+        0,
+        0,
+        1,
+        1,
+    )
+    for result in (turns, beside):
+        assert min(result["acting_seconds"], result["learning_seconds"]) > 0
+    assert turns["acting_seconds"] >= 2 * 12 * 0.01
+    assert turns["acting_seconds"] + turns["learning_seconds"] <= turns["wall_seconds"]
+
+
 def test_flops_are_counted() -> None:
     """Products, batched ones, in loops and in functions that are called; convolutions."""
     x, w = np.zeros((5, 3, 4), np.float32), np.zeros((5, 4, 7), np.float32)

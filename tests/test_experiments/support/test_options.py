@@ -14,7 +14,13 @@ from drawn import part
 from refusals import attempt
 from support import options, presets
 
-ENVS = ("carflag", "heavenhell-3", "memory-four-rooms-7x7", "gymnax:CartPole-v1:0,2")
+ENVS = (
+    "carflag",
+    "heavenhell-3",
+    "memory-four-rooms-7x7",
+    "gymnax:CartPole-v1:0,2",
+    "gymnasium:A-v0",
+)
 
 
 @st.composite
@@ -28,10 +34,15 @@ def choices(draw: Any) -> options.Args:
     kept = presets.preset(preset, env, algo).flat  # what the algorithm does not read is as it was
     unread = [name for name, reader in families.unread(config).items() if reader.needs]
     config = config.replace(**{name: kept[name] for name in unread})
+    hosted: dict[str, Any] = {}
+    if env.startswith("gymnasium:"):
+        hosted["privileged"] = draw(st.none() | st.sampled_from(["state", "get_state"]))
+        hosted["runner"] = draw(st.sampled_from(["synchronous", "asynchronous"]))
+        hosted["max_lag"] = draw(st.integers(1, 9)) if hosted["runner"] == "asynchronous" else 1
     return options.Args(
         env=env, algo=algo, preset=preset,
         observe=draw(st.sampled_from(get_args(envs.Observe))), seeds=draw(st.integers(1, 10**6)),
-        seed=draw(st.integers(0, 2**32 - 1)), config=config,
+        seed=draw(st.integers(0, 2**32 - 1)), config=config, **hosted,
     )  # fmt: skip
 
 
