@@ -277,6 +277,23 @@ def test_tables_of_figure1(protocol: str) -> None:
     assert written[at : at + len(told)] == told
 
 
+@pytest.mark.parametrize("env", ["heavenhell-3", "carflag"])
+def test_annealed_seeds_stay_solved(env: str) -> None:
+    """The table of fast.md: of fresh roots, with the preset's settings, from when on all win."""
+    page = (DOCS / "fast.md").read_text()
+    for root, name in ((21, "fast"), (22, "fast-seed-22"), (23, "fast-seed-23")):
+        folder = DOCS / "results" / env / "adqn-vr" / name
+        run = experiment.read(folder)
+        assert (run.seed, run.seeds) == (root, 10)
+        assert run.config == presets.preset("fast", env, "adqn-vr")
+        rows = metrics.read(folder / "metrics.csv")
+        losing = (rows["eval_success"] < metrics.SOLVED).any(1)
+        timesteps = [int(t) for t in rows["timesteps"][:, 0]]
+        since = timesteps[np.flatnonzero(losing)[-1] + 1]
+        link = f"[{root}](results/{env}/adqn-vr/{name}/metrics.csv)"
+        assert f"| `{env}` | {link} | 10 of 10 | {since:,} | {timesteps[-1]:,} |" in page
+
+
 def test_the_presets_are_those_of_the_code() -> None:
     """algorithms.md shows what the presets set."""
     assert presets.table() in (DOCS / "algorithms.md").read_text()
