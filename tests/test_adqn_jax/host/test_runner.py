@@ -1,7 +1,10 @@
 """Environments that the host steps: the numbers of compiled ones, faults, restarts, lag."""
 
 import functools
+import queue
 import threading
+import time
+import types
 from typing import Any
 
 import jax
@@ -12,7 +15,7 @@ from adqn_jax import SeedRunner, make_trainer
 from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.envs.adapt_gymnasium import from_gymnasium
 from adqn_jax.host import EnvironmentFailure, Hosting, HostRunner
-from adqn_jax.host.asynchronous import Acting
+from adqn_jax.host.asynchronous import Acting, Arrival
 from adqn_jax.types import FINAL
 from settings import imitating, on_policy, small
 from simulators import Behind, Lights, Seeded
@@ -129,10 +132,40 @@ def test_lag(lag: int) -> None:
         assert not [t for t in threading.enumerate() if t.name == "acting" and t.is_alive()]
         states.append(jax.device_get(begun.agent))
     assert lags[0] == 0
+    assert 1 <= min(lags[1:])
     assert max(lags) <= lag
     if lag == 1:
         assert lags == [0, 1, 1, 1] * 2
         jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+class SlowToReturn(queue.SimpleQueue):  # type: ignore[type-arg]
+    """What is put in is there before whoever has put it in goes on."""
+
+    def put(self, *args: Any, **kwargs: Any) -> None:
+        super().put(*args, **kwargs)
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+def test_lag_is_no_race(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who acts follows from what was handed over, however fast somebody learns from it."""
+    monkeypatch.setattr(queue, "SimpleQueue", SlowToReturn)
+
+    def act(streams: Any, who: str, key: Any, iteration: int, version: int, stop: Any) -> Arrival:
+        assert who == f"learnt from {version}"
+        same: Any = types.SimpleNamespace(reached=streams, next=key)
+        return Arrival(same, same, iteration, version, 0.0)
+
+    acting = Acting(act, None, None, "learnt from 0", range(99), lag)  # type: ignore[arg-type]
+    found = [acting.take() for _ in range(lag)]
+    for version in range(1, 11):
+        acting.refresh(f"learnt from {version}", version)
+        found.append(acting.take())
+    acting.close()
+    assert not acting.is_alive()
+    assert [arrival.iteration for arrival in found] == list(range(lag + 10))
+    assert [arrival.version for arrival in found] == [max(0, i - lag) for i in range(lag + 10)]
 
 
 def test_ratios_are_over_who_acted() -> None:
