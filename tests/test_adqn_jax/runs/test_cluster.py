@@ -47,6 +47,7 @@ def test_unlike_processes(
     ("how", "codes", "sentence"),
     [
         ("leave", {0: 74, 1: 74}, "the disk of process 1 is full"),
+        ("leave-beside", {0: 74, 1: 74}, "the disk of process 1 is full"),
         ("vanish", {0: LOST, 1: -signal.SIGKILL}, "process 1 of 2 is gone"),
         ("vanish-first", {0: -signal.SIGKILL, 1: LOST}, "process 0 of 2 is gone"),
     ],
