@@ -65,7 +65,7 @@ def _episode(result: Result, key: int) -> episodes.Episode | str:
     """Draw an episode, or say why it cannot be drawn: a report does not fail for want of a film."""
     try:
         return episodes.play(result, key)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return str(error)
 
 

@@ -93,6 +93,8 @@ def trained(args: Args) -> list[theorems.Check]:
     """Train on Heaven-Hell, draw the errors on the way, and report the last ones."""
     name = f"heavenhell-{args.corridor}"
     config = presets.preset("fast", "heavenhell-3", "adqn-vr")
+    # Errors while nothing is annealed, as the page shows them.
+    config = config.replace(rate_end=1.0, return_lambda=0.97, learning_rate=5e-4)
     train = dataclasses.replace(config.train, total_timesteps=args.timesteps, log_every=8_000)
     config = dataclasses.replace(config, train=train)
     rows = exact.follow_training(config, name, num_seeds=args.training_seeds, seed=0)

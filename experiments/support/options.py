@@ -30,8 +30,9 @@ class Choice:
         "adqn-vr"
     )
     preset: str = "fast"
-    """Settings to start from: fast (learns fastest in wall-clock time), paper (the authors'), or
-    rainbow (fast, with all that Rainbow combines)."""
+    """Settings to start from: fast (learns fastest in wall-clock time), paper (the authors'),
+    one-step (the paper's targets, at a size for a CPU), or rainbow (fast, with all that Rainbow
+    combines); the last two are of value learning."""
     observe: envs.Observe = "observation"
     """What the agent sees: its observations, or, for an upper bound, the privileged state."""
     expert: pathlib.Path | None = None

@@ -2,10 +2,8 @@
 
 import functools
 import http.server
-import os
 import pathlib
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 
@@ -14,14 +12,12 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from browser import browser
+
 ROOT = pathlib.Path(__file__).parents[2]
 SITE = ROOT / "build" / "site"
-#: Those that run as root, too, and keep the browser from calling home.
-FLAGS = (
-    *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
-    *("disable-background-networking", "disable-component-update", "window-size=1400,1000"),
-    "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # whoever needs more fails
-)
+#: Whoever needs more than the site fails.
+RESOLVER = "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -43,32 +39,22 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser of the system; where there is none, the tests say so, and in CI they fail."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        reason = "no chromium and chromedriver: apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as chrome:
-        yield chrome
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A browser that reaches the site, and nothing else."""
+    with browser(tmp_path_factory.mktemp("browser"), RESOLVER) as started:
+        yield started
 
 
-def faults(browser: webdriver.Chrome) -> list[str]:
+def faults(chromium: webdriver.Chrome) -> list[str]:
     """Return what is wrong with the page shown: what the console says, and broken pictures."""
-    said = [entry["message"] for entry in browser.get_log("browser")]  # since the last call
-    broken = browser.execute_script(
+    said = [entry["message"] for entry in chromium.get_log("browser")]  # since the last call
+    broken = chromium.execute_script(
         "return [...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
     )
     return [*said, *(f"broken picture {source}" for source in broken)]
 
 
-def test_every_page(browser: webdriver.Chrome, address: str) -> None:
+def test_every_page(chromium: webdriver.Chrome, address: str) -> None:
     """From the first page the footer leads to the last; all others are in the site's map."""
     pages = {
         re.sub(r"index\.html$", "", path.relative_to(SITE).as_posix())
@@ -76,45 +62,45 @@ def test_every_page(browser: webdriver.Chrome, address: str) -> None:
     } - {"404.html"}
     wrong, seen, page = {}, [], address
     while page:
-        browser.get(page)
-        seen.append(browser.current_url.removeprefix(address).partition("#")[0])
+        chromium.get(page)
+        seen.append(chromium.current_url.removeprefix(address).partition("#")[0])
         assert len(seen) <= len(pages), "the navigation runs in circles"
-        if found := faults(browser):
+        if found := faults(chromium):
             wrong[seen[-1]] = found
-        following = browser.find_elements(By.CSS_SELECTOR, "a.md-footer__link--next")
+        following = chromium.find_elements(By.CSS_SELECTOR, "a.md-footer__link--next")
         page = following[0].get_attribute("href") if following else None
     assert {"getting-started/", "environments/", "reference/adqn_jax/value/losses/"} <= set(seen)
     beside = pages - set(seen)
     assert all(page.startswith("source/") for page in beside), "pages that nothing leads to"
     for page in sorted(beside):
-        browser.get(address + page)
-        if found := faults(browser):
+        chromium.get(address + page)
+        if found := faults(chromium):
             wrong[page] = found
     assert wrong == {}
 
 
-def test_the_menu_leads_somewhere(browser: webdriver.Chrome, address: str) -> None:
+def test_the_menu_leads_somewhere(chromium: webdriver.Chrome, address: str) -> None:
     """A click on a page's name in the menu opens that page."""
-    browser.get(address)
-    link = browser.find_element(By.LINK_TEXT, "Environments")
+    chromium.get(address)
+    link = chromium.find_element(By.LINK_TEXT, "Environments")
     link.click()
-    assert browser.current_url == f"{address}environments/"
-    assert browser.find_element(By.TAG_NAME, "h1").text.startswith("Environments")
+    assert chromium.current_url == f"{address}environments/"
+    assert chromium.find_element(By.TAG_NAME, "h1").text.startswith("Environments")
     films = [
-        i for i in browser.find_elements(By.TAG_NAME, "img") if ".gif" in i.get_attribute("src")
+        i for i in chromium.find_elements(By.TAG_NAME, "img") if ".gif" in i.get_attribute("src")
     ]
     assert films
-    assert faults(browser) == []
+    assert faults(chromium) == []
 
 
-def test_search(browser: webdriver.Chrome, address: str) -> None:
+def test_search(chromium: webdriver.Chrome, address: str) -> None:
     """The search finds a function of the reference, without a network."""
-    browser.get(address)
-    field = browser.find_element(By.CSS_SELECTOR, "input.md-search__input")
+    chromium.get(address)
+    field = chromium.find_element(By.CSS_SELECTOR, "input.md-search__input")
     field.click()
     field.send_keys("lambda_returns")
-    results = WebDriverWait(browser, 20).until(
+    results = WebDriverWait(chromium, 20).until(
         lambda b: b.find_elements(By.CSS_SELECTOR, ".md-search-result__link")
     )
     assert any("reference/adqn_jax/returns/" in link.get_attribute("href") for link in results)
-    assert faults(browser) == []
+    assert faults(chromium) == []

@@ -4,6 +4,7 @@ import csv
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import binding
@@ -47,6 +48,16 @@ def test_command(tmp_path: pathlib.Path) -> None:
     assert row["episodes"] == "3200"
     assert 0.3 < float(row["accuracy"]) < 0.7
 
-    refused = call(binding.main, "--history", "none", "--to", str(table))
+    refused = call(binding.main, "--embedding-size", "0", "--to", str(table))
     assert refused.code == 2
-    assert refused.err == "error: history must be gru, whose memory is what is asked\n"
+    assert refused.err == "error: embedding_size must be at least 1, got 0\n"
+
+
+def test_training_lowers_the_loss() -> None:
+    """Steps on the same walks, again and again, fit them."""
+    asked, key = Binding(NETWORK, 1e-2), jax.random.key(1)
+    learner = asked.init(jax.random.key(0))
+    loss = jax.jit(asked.loss)
+    before = loss(learner[0], key)[0]
+    learner, _ = asked.train(learner, jnp.repeat(key[None], 90))
+    assert loss(learner[0], key)[0] < before - 0.1

@@ -166,8 +166,8 @@ def episodes(report: Report, played: Mapping[pathlib.Path, Episode | str]) -> st
         _card(report, run, played[run.folder]) for run in report.runs if run.folder in played
     )
     told = note(
-        "The seed in the middle of each run, by final performance, plays an episode. The agent "
-        "sees what stands beside the true state, and not that state."
+        "The seed in the middle of each run, by final performance, plays an episode. Drawn are "
+        "the true state and what the agent sees."
     )
     return (
         f'<section id="episodes"><h2>Episodes</h2>{told}<div class="episodes">{cards}</div>'
