@@ -4,6 +4,7 @@ For a trainer each is an environment whose state is what its simulator has shown
 and the privileged state. Both can be asked for in compiled programs; a step cannot.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -98,7 +99,8 @@ class Gymnasium(PrivilegedEnvironment[Any, EnvParams]):
             self.view = View(self.name, env, privileged, whole)
             spec, self.their_actions = env.spec, env.action_space
         finally:
-            env.close()
+            with contextlib.suppress(Exception):  # it has shown all that is asked of it
+                env.close()
         self._time_limit = time_limit or (spec.max_episode_steps if spec is not None else None) or 0
         self._actions = theirs.actions(self.their_actions, f"an action of {self.name}")
         self._observations = theirs.declared(

@@ -76,14 +76,26 @@ def stored(element: Any, space: Any, what: str) -> Any:
     if array.shape != tuple(space.shape):
         raise ValueError(f"{what} has the shape {array.shape}, and its space {space.shape}")
     if isinstance(space, theirs.Box):
-        return array.astype(_narrow(space.dtype))  # a copy: simulators reuse their arrays
+        return _whole(array, _narrow(space.dtype), space, what)
     if isinstance(space, theirs.MultiBinary):
-        return array.astype(np.uint8)
+        kept = _whole(array, np.uint8, space, what)
+        if (kept > 1).any():
+            raise ValueError(f"{what} has other numbers than 0 and 1")
+        return kept
     sizes = space.nvec if isinstance(space, theirs.MultiDiscrete) else np.asarray(space.n)
     offset = array.astype(np.int64) - space.start
     if array.dtype.kind == "f" or (offset < 0).any() or (offset >= sizes).any():
         raise ValueError(f"{what} is {element}, which is not in {space}")
     return offset.ravel().astype(_unsigned(sizes)).reshape(() if array.ndim == 0 else -1)
+
+
+def _whole(array: np.ndarray, dtype: Any, space: Any, what: str) -> np.ndarray:
+    """Copy an array, as simulators reuse theirs; of whole numbers, all must be kept."""
+    with np.errstate(invalid="ignore"):
+        kept = array.astype(dtype)
+    if kept.dtype.kind != "f" and (kept != array).any():
+        raise ValueError(f"{what} has numbers that {space}, stored as {kept.dtype}, has not")
+    return kept
 
 
 def element_of(numbers: Any, space: Any) -> Any:

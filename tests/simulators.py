@@ -164,7 +164,11 @@ class Lights(gymnasium.Env):
         return seen, float(right), over, False, info
 
     def close(self) -> None:
+        if self._fault == "closes slowly":
+            time.sleep(0.2)
         self.closed += 1
+        if self._fault == "cannot close":
+            raise RuntimeError("the arm is stuck")
 
 
 #: What goes wrong in environments made by name from now on, and in which step.

@@ -28,7 +28,8 @@ class Acting(threading.Thread):
     """Gathers for one iteration after the other.
 
     It begins each with the newest parameters that there are, and waits for newer ones where these
-    would be older than `max_lag` iterations. So it is never more than that ahead.
+    would be older than `max_lag` iterations. So it is never more than that ahead. They are chosen
+    before anybody can learn from the iteration before, so with a lag of 1 always the same ones are.
 
     Args:
       act: `(streams, who, key, iteration, version, stop) -> Arrival`.
@@ -89,12 +90,14 @@ class Acting(threading.Thread):
     def run(self) -> None:
         """Act until there is nothing left to gather for."""
         try:
+            who, version = self._wait_for(self._iterations.start - self._max_lag)
             for iteration in self._iterations:
-                who, version = self._wait_for(iteration - self._max_lag)
                 arrival = self._act(
                     self._streams, who, self._key, iteration, version, self._stop_asked
                 )
                 self._streams, self._key = arrival.gathered.reached, arrival.keys.next
+                # Not after the next line: whether somebody newer is there yet would be a race.
+                who, version = self._wait_for(iteration + 1 - self._max_lag)
                 self._arrived.put(arrival)
         except StoppedError:
             pass

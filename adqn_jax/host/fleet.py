@@ -1,5 +1,6 @@
 """Simulators side by side, stepped by threads of their own, so that none can stop the run."""
 
+import contextlib
 import queue
 import threading
 import time
@@ -14,6 +15,8 @@ from adqn_jax.types import PyTree
 
 #: How often a wait looks whether what it waits for is still alive, in seconds.
 GLANCE = 0.5
+#: For how long simulators may close, in seconds.
+_CLOSING = 10.0
 
 
 class EnvironmentFailure(Exception):  # noqa: N818  it is the environment's, not ours
@@ -115,14 +118,18 @@ class Fleet:
         return Told(_stack(reached), _stack(begun), numbers, terminated, truncated, success, says)
 
     def close(self) -> None:
-        """Close the simulators that still answer, and let the threads end; nobody waits."""
+        """Close the simulators, and let the threads end; who does not answer is left behind."""
         for worker in self._workers:
             worker.inbox.put(self._close_one)
             worker.inbox.put(None)
+        until = time.monotonic() + min(self._patience, _CLOSING)
+        for worker in self._workers:
+            worker.join(timeout=max(0.0, until - time.monotonic()))
 
     def _close_one(self, i: int) -> None:
         if self._simulators[i] is not None:
-            self._simulators[i].close()
+            with contextlib.suppress(BaseException):  # so that the next ones are closed, too
+                self._simulators[i].close()
 
     def _each(self, task: Callable[[int], None], what: str) -> None:
         """Run a task for each simulator, and wait for all.

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import sys
 import time
 from typing import Any
 
@@ -82,6 +83,7 @@ class HostRunner(SeedRunner):
         return self._together([self._init_seed(i, k) for i, k in enumerate(self._keys(key))])
 
     def _init_seed(self, seed: int, key: Array) -> TrainState:
+        self._drop(seed)  # who has begun before
         plan = self.trainer.plan
         key, key_agent, seeds, bits = self._programs.open(key)
         fleet = self._fleet(seed)
@@ -125,7 +127,8 @@ class HostRunner(SeedRunner):
     def _arrival(self, seed: int, state: TrainState) -> Arrival:
         """Return what was gathered for a seed's next iteration."""
         iteration = int(state.iteration)
-        if self._at.get(seed) != iteration:  # our simulators know nothing of this state
+        # Taken out until all is learnt: where something fails, simulators are anywhere.
+        if self._at.pop(seed, None) != iteration:  # ours know nothing of this state
             self._drop(seed)
             cut = jnp.ones_like(state.streams.final)
             state = dataclasses.replace(
@@ -137,8 +140,7 @@ class HostRunner(SeedRunner):
         if seed not in self._acting:
             who = self._programs.behaviour(state.agent, self._hyper(seed), state.iteration)
             streams, key, who = self._beside(seed, (state.streams, state.key, who))
-            plan = self.trainer.plan
-            iterations = range(iteration, plan.iterations_per_log * plan.log_points)
+            iterations = range(iteration, sys.maxsize)  # until it is closed: who learns may go on
             act = functools.partial(self._act_beside, seed)
             self._acting[seed] = Acting(act, streams, key, who, iterations, self.hosting.max_lag)
         return self._acting[seed].take()

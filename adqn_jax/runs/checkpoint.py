@@ -115,6 +115,7 @@ class Checkpoints:
         pending, self._pending = self._pending, None
         if pending is None:
             return
+        cluster.wait(pending)  # not for ever: who cannot write leaves
         try:
             self.last, self._error = pending.result(), None
         except OSError as error:

@@ -7,6 +7,7 @@ nobody to ask, and answers itself.
 """
 
 import collections
+import concurrent.futures
 import contextlib
 import itertools
 import json
@@ -68,8 +69,7 @@ def gather(message: Any, channel: str = "run") -> list[Any]:
     _say(channel, number, message)
     for i in range(count()):
         said.append(_hear(channel, number, i))
-        if isinstance(said[-1], dict) and "left" in said[-1]:
-            raise StopError(*said[-1]["left"])
+        _stop_if_left(said[-1])
     _rounds[channel] += 1
     if number:  # nobody reads the round before any more: all have answered this one
         _client().key_value_delete(_key(channel, number - 1, index()))
@@ -87,6 +87,23 @@ def join(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return found
     parts = gather({name: value.tolist() for name, value in found.items()})
     return {name: np.array([x for part in parts for x in part[name]]) for name in found}
+
+
+def wait(pending: concurrent.futures.Future[Any]) -> None:
+    """Wait for what runs in another thread, which may itself wait for other processes.
+
+    Raises:
+      StopError: when one of them has ended the run instead.
+    """
+    if count() == 1:
+        return
+    while not pending.done():
+        concurrent.futures.wait([pending], _WAIT_MILLISECONDS / 1000)
+        # Where a process has left, it has said so in the round that comes next here.
+        coming = _key("run", _rounds["run"], 0).removesuffix("0")
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # `_watch` looks who is gone
+            for _, message in _client().key_value_dir_get(coming):
+                _stop_if_left(json.loads(message))
 
 
 @contextlib.contextmanager
@@ -139,6 +156,11 @@ def _leave(error: BaseException) -> None:
     with contextlib.suppress(jax.errors.JaxRuntimeError):
         jax.distributed.shutdown()  # waits for the others
     os._exit(code)  # a thread may still wait for others, in the midst of a checkpoint
+
+
+def _stop_if_left(message: Any) -> None:
+    if isinstance(message, dict) and "left" in message:
+        raise StopError(*message["left"])
 
 
 def _client() -> Any:

@@ -96,7 +96,7 @@ def claim(
     Raises:
       ValueError: when the folder holds a run and neither flag says what to do with it, when it
         cannot be written, when another run is at work there, or when what is to be resumed or
-        overwritten is no such run. Of a run in several processes also when they were told to train
+        overwritten is no such run. Of a run in several processes also when they were told to do
         different things, or their hosts do not share the folder.
     """
     if cluster.count() == 1:
@@ -108,9 +108,14 @@ def claim(
 def _claim_together(
     folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
 ) -> Iterator[Claim]:
-    told = cluster.gather(json.dumps(run, sort_keys=True))
-    if odd := [i for i, of_process in enumerate(told) if of_process != told[0]]:
-        raise ValueError(f"process {odd[0]} was told to train something else than process 0")
+    told = cluster.gather([json.dumps(run, sort_keys=True), overwrite, resume])
+    for i, (of_process, *flags) in enumerate(told):
+        if of_process != told[0][0]:
+            raise ValueError(f"process {i} was told to train something else than process 0")
+        if flags != told[0][1:]:
+            raise ValueError(
+                f"process {i} and process 0 differ in --overwrite or --resume: give all the same"
+            )
     if cluster.is_first():
         with _claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
             cluster.gather(claimed.note)

@@ -89,8 +89,10 @@ def prepare(
 
     Raises:
       ValueError: when the folder holds another run, or one and no flag says what to do with it;
-        when it is in use; when memory does not suffice; when a package is missing.
+        when it is in use; when memory does not suffice; when a package is missing; when processes
+        have different numbers of devices, or were told to stop at different times.
     """
+    _check_alike(runner, options)
     if cluster.is_first():
         sinks.check(options.log)
     _check_extras()
@@ -110,6 +112,23 @@ def prepare(
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)
+
+
+def _check_alike(runner: SeedRunner, options: Options) -> None:
+    """Compare what all processes of a run rely on.
+
+    Raises:
+      ValueError: when they differ.
+    """
+    told = cluster.gather([runner.total_seeds, runner.places, options.stop_when_solved])
+    for i, (seeds, places, stop_when_solved) in enumerate(told):
+        if seeds == told[0][0] and places != told[0][1]:  # other seeds are refused with the folder
+            raise ValueError(
+                f"process {i} has places for {places} seeds and process 0 for {told[0][1]}, as "
+                f"their devices decide: give each process as many devices"
+            )
+        if stop_when_solved != told[0][2]:
+            raise ValueError(f"process {i} was given another --stop-when-solved than process 0")
 
 
 def _check_extras() -> None:

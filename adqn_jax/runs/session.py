@@ -245,6 +245,7 @@ class Session:
             attempt("curve.png", self._draw_curves)
         self.log(last=True)  # what is local is written by now, should a server not answer
         self.attempts.check()
+        cluster.gather(None)  # another that could not write ends all
         trained = self.iterations * self.trainer.plan.timesteps_per_iteration
         outcome.report(points, self.runner, self.records, trained, self.training_seconds)
 

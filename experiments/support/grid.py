@@ -66,7 +66,8 @@ class Candidate:
         """What must be equal for two points to be trained by one compiled program."""
         static = dataclasses.replace(self.args.config, hyper=None)
         args = self.args
-        return args.env, args.observe, args.env_param, args.expert, static
+        world = args.env, args.observe, args.env_param, args.expert, args.privileged
+        return *world, args.runner, args.max_lag, static
 
 
 def candidates(

@@ -84,7 +84,8 @@ class RunArgs(distributed.Processes, Choice):
     """Of gymnasium:ID, seconds after which an environment that does not answer ends the run."""
     stop_when_solved: int = 0
     """Stop, as if all were done, when every seed has won at least 95 % of its greedy episodes at so
-    many log points in a row; 0: never. --resume without it goes on."""
+    many log points in a row; 0: never. Where the environment does not tell success, an episode of
+    positive return is won: of little use where every return is. --resume without it goes on."""
     log: tuple[sinks.Name, ...] = ()
     """Where metrics go beside metrics.csv: tensorboard (event files in the run's folder), wandb
     (a group with a run per seed; WANDB_MODE=offline needs no network); each is an extra of the

@@ -1,5 +1,6 @@
 """Processes that talk to each other, and one of which ends before the others: see test_cluster."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -24,12 +25,14 @@ def main() -> None:
     assert cluster.from_first(lambda: f"said by {me}") == "said by 0"
     print(json.dumps({"said by": me}), flush=True)
     match sys.argv[1]:
-        case "leave" if me == 1:
+        case "leave" | "leave-beside" if me == 1:
             raise StopError(74, "the disk of process 1 is full")
         case "vanish" if me == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         case "vanish-first" if me == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        case "leave-beside":
+            cluster.wait(concurrent.futures.Future())  # as for a barrier, which process 1 misses
     cluster.gather("is anybody there?")
 
 

@@ -145,6 +145,23 @@ def test_spaces(space: Any, element: Any, expected: Any) -> None:
         assert (leaf.shape, leaf.dtype) == (tuple(part.shape), part.dtype)
 
 
+@pytest.mark.parametrize(
+    ("space", "element"),
+    [
+        (spaces.Box(0, 255, (2,), np.uint8), [0.5, 1.0]),
+        (spaces.Box(0, 255, (2,), np.uint8), [0, 300]),
+        (spaces.Box(0, 255, (2,), np.uint8), [0.0, np.nan]),
+        (spaces.Box(0, 2**40, (2,), np.int64), [0, 2**35]),
+        (spaces.MultiBinary(2), [0, 2]),
+        (spaces.MultiBinary(2), [0, -1]),
+    ],
+)
+def test_whole_numbers_are_kept(space: Any, element: Any) -> None:
+    """What cannot be stored as it is is refused, and not made another number."""
+    with pytest.raises(ValueError, match=r"^it has (numbers that .*, has not|other numbers)"):
+        theirs.stored(np.array(element), space, "it")
+
+
 def envs_leaves(space: Any) -> list[Any]:
     """List the spaces within a Dict, in JAX's order."""
     if isinstance(space, gymnax_spaces.Dict):
@@ -178,6 +195,16 @@ def test_refused(make: Any, privileged: str | None, message: str) -> None:
     """One sentence says what is missing."""
     with pytest.raises(ValueError, match=message):
         from_gymnasium(make, 5, privileged)
+
+
+def test_the_first_one_need_not_close() -> None:
+    """It has shown its spaces by then."""
+
+    class Stuck(Lights):
+        def close(self) -> None:
+            raise RuntimeError("the arm is stuck")
+
+    assert from_gymnasium(Stuck, 5)[1].max_steps_in_episode == 5
 
 
 def test_no_time_limit() -> None:

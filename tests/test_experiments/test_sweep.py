@@ -246,6 +246,22 @@ def test_parameters_of_environments_are_options() -> None:
     assert points[0].experiment.env_params == {"max_steps_in_episode": 80}
 
 
+@pytest.mark.parametrize(
+    ("common", "text"),
+    [
+        (("--runner", "asynchronous"), "max-lag=1,2"),
+        ((), "runner=synchronous,asynchronous"),
+        ((), "privileged=state,get_state"),
+    ],
+)
+def test_what_the_host_does_is_an_option(common: tuple[str, ...], text: str) -> None:
+    """Such points differ, and are trained apart: a runner steps and learns in one way only."""
+    lights = ("--env", "gymnasium:simulators:Lights-v0", "--algo", "ppo-asym", "--history", "none")
+    points = candidates((*lights, *common), (text, "learning-rate=1e-3,1e-4"), None, 0)
+    assert [len(group) for group in sweep.by_program(points)] == [2, 2]
+    assert len({str(point.experiment.to_json()) for point in points}) == 4
+
+
 def test_random_points_differ_and_repeat() -> None:
     """Drawn from the grid without replacement; the same seed draws the same."""
     texts = ("learning-rate=1e-3,1e-4", "batch-rows=1,2,4", "scale-boxes=true,false")

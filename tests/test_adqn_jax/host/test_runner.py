@@ -1,7 +1,10 @@
 """Environments that the host steps: the numbers of compiled ones, faults, restarts, lag."""
 
 import functools
+import queue
 import threading
+import time
+import types
 from typing import Any
 
 import jax
@@ -12,7 +15,7 @@ from adqn_jax import SeedRunner, make_trainer
 from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.envs.adapt_gymnasium import from_gymnasium
 from adqn_jax.host import EnvironmentFailure, Hosting, HostRunner
-from adqn_jax.host.asynchronous import Acting
+from adqn_jax.host.asynchronous import Acting, Arrival
 from adqn_jax.types import FINAL
 from settings import imitating, on_policy, small
 from simulators import Behind, Lights, Seeded
@@ -29,9 +32,9 @@ FAMILIES = {
 }
 
 
-def hosted(config: Any, limit: int = 9, **how: Any) -> HostRunner:
-    """Return who trains two seeds on Lights."""
-    env = from_gymnasium(Lights, limit)
+def hosted(config: Any, limit: int = 9, faults: Any = (), **how: Any) -> HostRunner:
+    """Return who trains two seeds on Lights, the next one of which takes the last fault."""
+    env = from_gymnasium(lambda: Lights(**(faults.pop() if faults else {})), limit)
     return HostRunner(make_trainer(config, *env), 2, config.hyper, Hosting(**how))
 
 
@@ -91,11 +94,20 @@ def test_numbers_are_those_of_compiled_environments(family: str) -> None:
 
 def test_going_on_with_new_episodes() -> None:
     """From states that are not its own: old episodes are cut off, and bootstrapped from."""
-    first, second = hosted(MEMORYLESS), hosted(MEMORYLESS)
+    faults: list[Any] = []
+    first, second = hosted(MEMORYLESS, faults=faults), hosted(MEMORYLESS)
+    at = first.trainer.plan.warmup_steps + 2  # the second iteration, which is a step
+    faults += [{"fault": "raises", "at": at}]  # of the first seed's first simulator
     states = first.iterate(first.init(jax.random.key(1)))
     before = jax.device_get(states.agent.buffer)
     count = int(before.count[0])
     after = jax.device_get(second.iterate(states))
+    with pytest.raises(EnvironmentFailure, match="the arm has left the table"):
+        first.iterate(states)
+    # Nor are its own of any use once one has failed in the midst of an iteration.
+    again = jax.device_get(first.iterate(states))
+    of_seed = lambda tree: jax.tree.map(lambda x: x[0], (tree.agent, tree.streams))  # noqa: E731
+    jax.tree.map(np.testing.assert_array_equal, of_seed(again), of_seed(after))
     for runner in (first, second):
         runner.close()
     assert (after.iteration > states.iteration).all()
@@ -115,12 +127,13 @@ def test_going_on_with_new_episodes() -> None:
 @pytest.mark.parametrize("lag", [1, 3])
 def test_lag(lag: int) -> None:
     """It is bounded, measured, and with 1 the same in every run; the first iteration has none."""
-    config = on_policy("ppo-asym", history="none", log_every=32, total_timesteps=400)
+    config = on_policy("ppo-asym", history="none", log_every=32, total_timesteps=96)
     states, lags = [], []
     for _ in range(2 if lag == 1 else 1):
         runner = hosted(config, max_lag=lag)
         updates = runner.trainer.plan.updates_per_iteration
         begun = runner.init(jax.random.key(2))
+        assert runner.trainer.plan.log_points < 4, "whoever calls it may go on"
         for _ in range(4):
             begun = runner.iterate(begun)
             lags.append(runner.read(0)["lag_max"] / updates)
@@ -129,10 +142,41 @@ def test_lag(lag: int) -> None:
         assert not [t for t in threading.enumerate() if t.name == "acting" and t.is_alive()]
         states.append(jax.device_get(begun.agent))
     assert lags[0] == 0
+    assert min(lags[1:4]) >= 1
     assert max(lags) <= lag
     if lag == 1:
         assert lags == [0, 1, 1, 1] * 2
         jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+class SlowToReturn(queue.SimpleQueue):  # type: ignore[type-arg]
+    """What is put in is there before whoever has put it in goes on."""
+
+    def put(self, *args: Any, **kwargs: Any) -> None:
+        """Put in, and rest."""
+        super().put(*args, **kwargs)
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+def test_lag_is_no_race(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who acts follows from what was handed over, however fast somebody learns from it."""
+    monkeypatch.setattr(queue, "SimpleQueue", SlowToReturn)
+
+    def act(streams: Any, who: str, key: Any, iteration: int, version: int, stop: Any) -> Arrival:
+        assert who == f"learnt from {version}"
+        same: Any = types.SimpleNamespace(reached=streams, next=key)
+        return Arrival(same, same, iteration, version, 0.0)
+
+    acting = Acting(act, None, None, "learnt from 0", range(99), lag)  # type: ignore[arg-type]
+    found = [acting.take() for _ in range(lag)]
+    for version in range(1, 11):
+        acting.refresh(f"learnt from {version}", version)
+        found.append(acting.take())
+    acting.close()
+    assert not acting.is_alive()
+    assert [arrival.iteration for arrival in found] == list(range(lag + 10))
+    assert [arrival.version for arrival in found] == [max(0, i - lag) for i in range(lag + 10)]
 
 
 def test_ratios_are_over_who_acted() -> None:

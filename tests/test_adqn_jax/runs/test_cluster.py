@@ -2,11 +2,14 @@
 
 import pathlib
 import signal
+import types
+from typing import Any
 
 import pytest
 
-from adqn_jax.runs import cluster
+from adqn_jax.runs import cluster, launch
 from adqn_jax.runs.ending import LOST
+from adqn_jax.runs.session import Options
 from peers import Peers
 from runs import ROOT
 
@@ -22,9 +25,29 @@ def test_one_process_answers_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("places", "stop", "sentence"),
+    [
+        (4, 0, "process 1 has places for 4 seeds and process 0 for 2, as their devices decide"),
+        (2, 3, "process 1 was given another --stop-when-solved than process 0"),
+    ],
+)
+def test_unlike_processes(
+    places: int, stop: int, sentence: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before anything is claimed: seeds would be trained twice, or go missing."""
+    monkeypatch.setattr(cluster, "gather", lambda own: [own, [own[0], places, stop]])
+    runner: Any = types.SimpleNamespace(total_seeds=6, places=2)
+    folder = tmp_path / "run"
+    with pytest.raises(ValueError, match=sentence), launch.prepare((), runner, Options(folder)):
+        pass
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
     ("how", "codes", "sentence"),
     [
         ("leave", {0: 74, 1: 74}, "the disk of process 1 is full"),
+        ("leave-beside", {0: 74, 1: 74}, "the disk of process 1 is full"),
         ("vanish", {0: LOST, 1: -signal.SIGKILL}, "process 1 of 2 is gone"),
         ("vanish-first", {0: -signal.SIGKILL, 1: LOST}, "process 0 of 2 is gone"),
     ],

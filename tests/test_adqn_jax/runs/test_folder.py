@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adqn_jax.runs import lock
+from adqn_jax.runs import cluster, lock
 from adqn_jax.runs.folder import claim
 from runs import files_of
 
@@ -111,6 +111,25 @@ def test_refusals(content: str, how: dict[str, bool], message: str, folder: path
     with pytest.raises(ValueError, match=message):
         begin(folder, **how)
     assert files_of(above) == before
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (["{}", False, True], "process 1 was told to train something else than process 0"),
+        ([json.dumps(RUN), True, False], "process 1 and process 0 differ in --overwrite or --res"),
+        ([json.dumps(RUN), False, False], "process 1 and process 0 differ in --overwrite or --res"),
+    ],
+)
+def test_processes_that_differ(
+    other: list[Any], message: str, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are refused: they would not ask each other the same questions."""
+    monkeypatch.setattr(cluster, "count", lambda: 2)
+    monkeypatch.setattr(cluster, "gather", lambda own: [own, other])
+    with pytest.raises(ValueError, match=message):
+        begin(folder, resume=True)
+    assert not folder.exists()
 
 
 def test_a_folder_that_vanished_is_made_anew(folder: pathlib.Path) -> None:
