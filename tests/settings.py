@@ -126,3 +126,8 @@ def drawn_rows(trainer: Any, state: Any, key: Any) -> Rows:
     agent = trainer.agent
     rows: Rows = agent.codec.decode(agent.buffer.sample(state.agent.buffer, key).slots)
     return rows
+
+
+def collect(trainer: Any, state: Any, who: Any, key: Any, steps: int) -> tuple[Any, Any]:
+    """Let somebody act for so many steps; return the state that is reached, and what happened."""
+    return trainer._take_in(state, trainer._gather(state.streams, who, key, steps))

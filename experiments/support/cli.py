@@ -40,12 +40,13 @@ def set_up(join: Callable[[], None] = lambda: None) -> None:
     _use_every_core()
     _cache_compilations()
     jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error
-    try:
-        join()
-    except ValueError as error:
-        if not _is_ours(error):
-            raise
-        _end(str(error))
+    with _readers_may_go():
+        try:
+            join()
+        except ValueError as error:
+            if not _is_ours(error):
+                raise
+            _end(str(error))
 
 
 def run(main: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from adqn_jax.actor_critic.learner import Batch, Learner, Numbers
 from adqn_jax.actor_critic.segment import Segment, make_segment
 from adqn_jax.rollout import window_mean
 from adqn_jax.types import TERMINATED, Rollout, TrainState
-from settings import on_policy
+from settings import collect, on_policy
 
 ENV, ENV_PARAMS = envs.make("heavenhell-1")
 ENV_PARAMS = dataclasses.replace(ENV_PARAMS, max_steps_in_episode=7)
@@ -28,7 +28,7 @@ BOTH = {"discrete": (ENV, ENV_PARAMS), "continuous": (AIM, AIM.default_params)}
 def gather(trainer: Trainer, state: TrainState, steps: int) -> tuple[TrainState, Rollout]:
     """Step the streams by the policy, without learning."""
     who = trainer.agent.behaviour(state.agent, trainer.config.hyper, jnp.int32(0))
-    return trainer._collect(state, who, jax.random.fold_in(state.key, steps), steps)
+    return collect(trainer, state, who, jax.random.fold_in(state.key, steps), steps)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from adqn_jax.imitation import Config, Mixture
 from adqn_jax.tabular import state_values
 from adqn_jax.teacher import Teacher
 from policies import teacher
-from settings import imitating, small
+from settings import collect, imitating, small
 
 NAME = "heavenhell-1"
 ENV, PARAMS = envs.make(NAME, params={"max_steps_in_episode": 12})
@@ -109,7 +109,7 @@ def test_memories_are_those_of_the_streams(history: Any) -> None:
         state = trainer.iterate(trainer.init(key), config.hyper, 3)
         agent = trainer.agent
         who = agent.behaviour(state.agent, config.hyper, jnp.int32(0))
-        after, rollout = trainer._collect(state, who, key, 8)
+        after, rollout = collect(trainer, state, who, key, 8)
         gathered, before = agent.learner.gather(state.agent.params, rollout, state.agent.memory)
         found = agent.learner.log_probs(state.agent.params, {}, gathered)["student"]
 

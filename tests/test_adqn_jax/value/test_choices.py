@@ -15,7 +15,7 @@ from adqn_jax.value import losses
 from adqn_jax.value.distributions import Categorical, Quantiles, Scalar
 from adqn_jax.value.networks import Outputs, Values
 from adqn_jax.value.regression import Regression
-from settings import as_outputs, drawn_rows, scalar_losses, small
+from settings import as_outputs, collect, drawn_rows, scalar_losses, small
 from test_adqn_jax.value.test_learner import ACTIONS, make_rows, make_values
 
 ENV = probes.Memory()
@@ -251,7 +251,7 @@ def test_no_replay_trains_on_what_was_just_made(history: Any, steps: int) -> Non
     agent, plan = trainer.agent, trainer.plan
     assert plan.updates_per_iteration == 1
     who = agent.behaviour(state.agent, trainer.config.hyper, jnp.float32(0))
-    after, rollout = trainer._collect(state, who, jax.random.key(5), steps)
+    after, rollout = collect(trainer, state, who, jax.random.key(5), steps)
     ring = agent.buffer.extend(state.agent.buffer, rollout.slots)
     rows = agent._batch(ring, None, rollout, jnp.float32(0), jax.random.key(0)).rows
 
