@@ -40,8 +40,9 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser that reaches the site, and nothing else."""
-    with browser(tmp_path_factory.mktemp("browser"), RESOLVER) as started:
+    """A browser that reaches the site, and nothing else; wide enough for the menu."""
+    folder = tmp_path_factory.mktemp("browser")
+    with browser(folder, RESOLVER, "window-size=1400,1000") as started:
         yield started
 
 
