@@ -9,7 +9,9 @@ import sys
 import types
 from typing import Any
 
-_DRAWING = ("matplotlib.pyplot", "seaborn")
+_DRAWING = (
+    "matplotlib", "matplotlib.animation", "matplotlib.colors", "matplotlib.pyplot", "seaborn",
+)  # fmt: skip
 
 
 class _Later(types.ModuleType):
@@ -23,8 +25,12 @@ class _Later(types.ModuleType):
 
 
 def _import() -> None:
-    absent = [name for name in _DRAWING if name not in sys.modules]
-    sys.modules.update({name: _Later(name) for name in absent})
+    absent = {name: _Later(name) for name in _DRAWING if name not in sys.modules}
+    for name, module in absent.items():
+        package, _, short = name.rpartition(".")
+        if package in absent:
+            setattr(absent[package], short, module)
+    sys.modules.update(absent)
     try:
         importlib.import_module("gymnax")
     finally:

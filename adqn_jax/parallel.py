@@ -20,7 +20,11 @@ _AXIS = "seeds"
 
 def seed_keys(key: Array, num_seeds: int) -> Array:
     """Return the keys of seeds 0..num_seeds-1: `fold_in(key, i)`, however many there are."""
-    return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(num_seeds))
+    return _fold_in_each(key, np.arange(num_seeds))
+
+
+def _fold_in_each(key: Array, numbers: np.ndarray) -> Array:
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
 
 @dataclasses.dataclass
@@ -59,6 +63,8 @@ class SeedRunner:
             donate=True,
         )
         self._evaluate = self.over_seeds(self.trainer.evaluate)
+        self._traced: Any = None  # `evaluate`, if it is yet to be compiled
+        self._compiling: concurrent.futures.Future | None = None  # `evaluate`, if it is just now
 
     @property
     def share(self) -> range:
@@ -72,8 +78,15 @@ class SeedRunner:
     @functools.cached_property
     def seed_shapes(self) -> TrainState:
         """Shapes and dtypes of one seed's state."""
-        shapes: TrainState = jax.eval_shape(self.trainer.init, jax.random.key(0))
+        shapes: TrainState = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self._traced_init.out_info
+        )
         return shapes
+
+    @functools.cached_property
+    def _traced_init(self) -> Any:
+        """`init`, traced once for the shapes and for the compiler."""
+        return self._init.trace(self._over_places(jax.eval_shape(jax.random.key, 0)))
 
     @functools.cached_property
     def abstract_states(self) -> TrainState:
@@ -93,23 +106,43 @@ class SeedRunner:
 
         return jax.tree.map(of_leaf, self.hyper)
 
-    def compile(self) -> None:
-        """Compile everything, side by side; how long it took is added to `compile_seconds`."""
+    def compile(self, *, evaluation: bool = True) -> None:
+        """Compile everything, side by side; how long it took is added to `compile_seconds`.
+
+        Args:
+          evaluation: whether `evaluate` is compiled, too; if not, that is left to
+            `compile_evaluation`, and training need not wait for it.
+        """
         begin = time.perf_counter()
-        keys = self._over_places(jax.eval_shape(jax.random.key, 0))
         states, hyper = self.abstract_states, self.hyper_of_seeds
         with concurrent.futures.ThreadPoolExecutor() as pool:
             # While one compiles the next is traced; the longest comes first.
-            compiled = [
-                pool.submit(function.lower(*shapes).compile)
-                for function, shapes in (
-                    (self._iterate, (states, hyper)),
-                    (self._init, (keys,)),
-                    (self._evaluate, (states, hyper)),
-                )
-            ]
-        self._iterate, self._init, self._evaluate = (each.result() for each in compiled)
+            iterate = pool.submit(self._iterate.lower(states, hyper).compile)
+            init = pool.submit(self._traced_init.lower().compile)
+            self._traced = self._evaluate.trace(states, hyper)  # what cannot be is told now
+            if evaluation:
+                self.compile_evaluation()
+        self._iterate, self._init = iterate.result(), init.result()
+        if evaluation:
+            self._finish_compiling()
         self.compile_seconds += time.perf_counter() - begin
+
+    def compile_evaluation(self) -> None:
+        """Begin to compile `evaluate` in the background, if that was left to do.
+
+        Calling `evaluate` waits until it is done, adds the wait to `compile_seconds`, and raises
+        what the compiler raised.
+        """
+        if self._traced is not None:
+            lowered, self._traced = self._traced.lower(), None
+            pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+            self._compiling = pool.submit(lowered.compile)
+            pool.shutdown(wait=False)  # its thread ends with its work
+
+    def _finish_compiling(self) -> None:
+        self.compile_evaluation()
+        if self._compiling is not None:
+            self._evaluate, self._compiling = self._compiling.result(), None
 
     @property
     def bytes_needed(self) -> int:
@@ -133,6 +166,9 @@ class SeedRunner:
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
         """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
+        begin = time.perf_counter()
+        self._finish_compiling()
+        self.compile_seconds += time.perf_counter() - begin
         metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
         return {name: value[: len(self.share)] for name, value in metrics.items()}
 
@@ -168,8 +204,8 @@ class SeedRunner:
         return jax.vmap(function)
 
     def _keys(self, key: Array) -> Array:
-        points = self.total_seeds // self.num_seeds
-        keys = jnp.tile(seed_keys(key, self.num_seeds), points)[self._filled()]
+        # One program, as each that is called on its own would be compiled on its own.
+        keys = jax.jit(_fold_in_each)(key, self._filled() % self.num_seeds)
         return jax.device_put(keys, self.sharding)
 
     def _filled(self) -> np.ndarray:

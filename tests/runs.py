@@ -135,7 +135,7 @@ def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner
 
 def hooked(runner: SeedRunner, hooks: Hooks) -> SeedRunner:
     """Let hooks stand before a compiled runner's methods; it is not compiled again."""
-    methods = {"compile": lambda: None} | {n: getattr(runner, n) for n in hooks if n != "compile"}
+    methods = {"compile": lambda **_: None} | {n: getattr(runner, n) for n in hooks if n != "compile"}
     for name, hook in hooks.items():
         methods[name] = functools.partial(hook, methods[name])
     vars(runner).update(methods)
@@ -161,8 +161,8 @@ def after(calls: int, act: Callable[[], None]) -> Callable[..., Any]:
     """Make a hook that acts once, after so many calls of the method."""
     left = [calls]
 
-    def hook(method: Callable[..., Any], *args: Any) -> Any:
-        result = method(*args)
+    def hook(method: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        result = method(*args, **named)
         left[0] -= 1
         if left[0] == 0:
             act()

@@ -62,7 +62,7 @@ class HostRunner(SeedRunner):
         """Shapes and dtypes of one seed's state."""
         return self._programs.state_shapes
 
-    def compile(self) -> None:
+    def compile(self, *, evaluation: bool = True) -> None:
         """Compile what learns; the other pieces are compiled when they are called first."""
         begin = time.perf_counter()
         self._programs.compile(self._hyper(0))

@@ -159,6 +159,7 @@ def _introduce(points: Sequence[Point], runner: SeedRunner) -> None:
 
 
 def _compile(runner: SeedRunner) -> Memory:
-    runner.compile()
+    # Where the first chunk ends without an evaluation, this one is compiled while others run.
+    runner.compile(evaluation=runner.trainer.plan.chunks_per_log == 1)
     print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
     return Memory.of(runner)

@@ -146,6 +146,7 @@ class Session:
                     self.advance()
                 bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
                 bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
+                self.runner.compile_evaluation()  # first progress is shown: now there is time
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
                     save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
                 if cluster.from_first(lambda at=save_at: time.monotonic() >= at):
@@ -172,14 +173,15 @@ class Session:
 
     def advance(self) -> None:
         """Run a chunk and, when a log point is reached, evaluate and record."""
-        started = time.perf_counter()
+        started, compiling = time.perf_counter(), self.runner.compile_seconds
         self.states = jax.block_until_ready(self.runner.iterate(self.states))
         self.chunks += 1
         if self.chunks % self.trainer.plan.chunks_per_log:
             self.training_seconds += time.perf_counter() - started
             return
         found = cluster.join(self.runner.evaluate(self.states))
-        self.training_seconds += time.perf_counter() - started
+        waited = self.runner.compile_seconds - compiling  # for the evaluation to be compiled
+        self.training_seconds += time.perf_counter() - started - waited
         for sentence in self.records.add(found, self.training_seconds, lambda: self.why_failed):
             progress.say(sentence)
         if self.hold():

@@ -8,13 +8,14 @@ import pytest
 ABSENT = """
 import sys
 import {module}
-loaded = [name for name in ("seaborn", "pandas", "scipy.stats", "matplotlib.pyplot")
+loaded = [name for name in ("seaborn", "pandas", "scipy.stats", "matplotlib", "matplotlib.pyplot")
           if name in sys.modules]
 """
 DRAWS = """
 assert not loaded, loaded
 from gymnax.environments.misc import pong
 assert len(pong.sns.color_palette("cubehelix", 3)) == 3
+assert pong.colors.to_rgb("red") == (1.0, 0.0, 0.0)
 import matplotlib.figure, matplotlib.pyplot, seaborn
 assert pong.plt.Figure is matplotlib.pyplot.Figure is matplotlib.figure.Figure
 assert seaborn.color_palette.__module__ == "seaborn.palettes"

@@ -1,5 +1,6 @@
 """Seeds over devices: whatever the device, and however the seeds are laid out on it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -79,6 +80,39 @@ def test_places_left_over_are_not_reported() -> None:
     expected = jax.vmap(jax.random.bits)(seed_keys(jax.random.key(0), SEEDS))
     np.testing.assert_array_equal(doubled[:SEEDS], expected)
     np.testing.assert_array_equal(doubled[SEEDS:], expected[-1:].repeat(runner.places - SEEDS))
+
+
+def test_evaluation_compiled_while_training(one_by_one: Any) -> None:
+    """It is left out until asked for, gives the same bits, and its wait counts as compiling."""
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
+    runner.compile(evaluation=False)
+    assert runner._compiling is None, "training begins before"
+    states = runner.iterate(runner.init(jax.random.key(0)))
+    runner.compile_evaluation()
+    assert runner._compiling is not None
+    states, before = runner.iterate(states), runner.compile_seconds
+    metrics = runner.evaluate(states)
+    assert runner.compile_seconds > before
+    for ours, theirs in zip(
+        jax.tree.leaves((states, metrics)), jax.tree.leaves(one_by_one[1:]), strict=True
+    ):
+        if jnp.issubdtype(ours.dtype, jax.dtypes.prng_key):
+            ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_fails_in_the_background_is_told() -> None:
+    """Whoever evaluates is told what the compiler raised, each time."""
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
+
+    def fail() -> None:
+        raise MemoryError("no room to compile")
+
+    runner._traced = SimpleNamespace(lower=lambda: SimpleNamespace(compile=fail))
+    runner.compile_evaluation()  # which itself raises nothing: training goes on until it matters
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="no room to compile"):
+            runner.evaluate(runner.abstract_states)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
