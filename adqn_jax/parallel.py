@@ -116,9 +116,9 @@ class SeedRunner:
         begin = time.perf_counter()
         states, hyper = self.abstract_states, self.hyper_of_seeds
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            # While one compiles the next is traced; the longest comes first.
-            iterate = pool.submit(self._iterate.lower(states, hyper).compile)
+            # While one compiles the next is traced; what is traced already comes first.
             init = pool.submit(self._traced_init.lower().compile)
+            iterate = pool.submit(self._iterate.lower(states, hyper).compile)
             self._traced = self._evaluate.trace(states, hyper)  # what cannot be is told now
             if evaluation:
                 self.compile_evaluation()

@@ -48,7 +48,7 @@ class Model:
         return self.history.memory(*lead) if self.encodes else ()
 
     def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
-        """Draw parameters; each part takes a key, and that of the history is left in its place."""
+        """Draw parameters; each part takes a key."""
         params: Params = {}
         features: list[Array] = []
         # State first: the order decides which key a part draws from, and so the weights.
@@ -56,7 +56,7 @@ class Model:
             params["state"] = self.state.init(next(keys), slot.state)
             features = [self._state_features(params, slot)]
         if self.encodes:
-            params["history"] = next(keys)
+            params["history"] = self.history.init(next(keys), slot)
         if self.history is not None:
             empty = self.history.features(self.history.memory(*slot.start.shape))
             features = [empty, *features]
@@ -124,15 +124,7 @@ def init(models: Mapping[str, Model], key: Array, inputs: Inputs) -> Params:
     keys = iter(jax.random.split(key, len(parts)))
     slot = jax.tree.map(lambda x: x[:1, :1], inputs)
     with jax.default_matmul_precision("float32"):  # orthogonal weights are made by products
-        params = {name: model.init(keys, slot) for name, model in models.items()}
-        # The histories, which are alike, by one program: to compile it takes longer than to run it.
-        encoding = [name for name, model in models.items() if model.encodes]
-        if encoding:
-            draw = jax.vmap(models[encoding[0]].history.init, (0, None))
-            drawn = draw(jnp.stack([params[name]["history"] for name in encoding]), slot)
-            for i, name in enumerate(encoding):
-                params[name]["history"] = jax.tree.map(lambda x, i=i: x[i], drawn)
-    return params
+        return {name: model.init(keys, slot) for name, model in models.items()}
 
 
 def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[str, Array]:

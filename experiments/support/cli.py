@@ -6,6 +6,7 @@ devices, as gymnax does; and `run` to end with an exit code and at most one sent
 
 import contextlib
 import ctypes
+import gc
 import io
 import os
 import pathlib
@@ -35,6 +36,8 @@ def set_up(join: Callable[[], None] = lambda: None) -> None:
     """
     # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Importing and tracing make objects by the million, to keep: rarely is there garbage to look for.
+    gc.set_threshold(100_000)
     import jax  # takes a second
 
     _use_every_core()
