@@ -135,7 +135,7 @@ def _runner(hooks: Hooks, points: Sequence[runs.Point], *env: Any) -> SeedRunner
 
 def hooked(runner: SeedRunner, hooks: Hooks) -> SeedRunner:
     """Let hooks stand before a compiled runner's methods; it is not compiled again."""
-    methods = {"compile": lambda **_: None} | {n: getattr(runner, n) for n in hooks if n != "compile"}
+    methods = {n: getattr(runner, n) for n in hooks} | {"compile": lambda **_: None}
     for name, hook in hooks.items():
         methods[name] = functools.partial(hook, methods[name])
     vars(runner).update(methods)

@@ -36,7 +36,7 @@ def set_up(join: Callable[[], None] = lambda: None) -> None:
     """
     # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Importing and tracing make objects by the million, to keep: rarely is there garbage to look for.
+    # Imports and traces make objects by the million, to keep: there is little garbage to look for.
     gc.set_threshold(100_000)
     import jax  # takes a second
 
