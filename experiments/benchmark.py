@@ -16,7 +16,8 @@ from support.benchmarks.draw import draw_scaling
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
-from support.benchmarks.peers import peers
+from support.benchmarks.peers import contender, peers, peers_table
+from support.benchmarks.ppo import ppo
 from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
@@ -232,7 +233,8 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
-        "peers": peers, "processes": processes, "runners": runners,
+        "peers": peers, "contender": contender, "peers-table": peers_table, "ppo": ppo,
+        "processes": processes, "runners": runners,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)
