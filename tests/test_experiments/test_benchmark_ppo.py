@@ -1,9 +1,8 @@
-"""benchmark.py peers: another's recurrent PPO beside ours, here a made-up one of its shape."""
+"""benchmark.py ppo: another's recurrent PPO beside ours, here a made-up one of its shape."""
 
 import json
 import pathlib
 import sys
-import textwrap
 from collections.abc import Iterator
 
 import jax
@@ -12,71 +11,19 @@ import numpy as np
 import pytest
 
 import benchmark
+import checkouts
 from adqn_jax import envs
 from runs import Ended, call
 from support.benchmarks import purejaxrl
+from support.benchmarks.checkouts import OlderEnvironment
 
 pytestmark = pytest.mark.usefixtures("own_folder")
-
-WRAPPERS = """
-    from brax import envs
-    from brax.envs.wrappers.training import AutoResetWrapper, EpisodeWrapper
-    import navix as nx
-
-    class Wrapper:
-        def __init__(self, env):
-            self.env = env
-"""
-#: A GRU by the older flax, an environment by the older gymnax, and `train` of a key.
-TRAINER = """
-    import json, pathlib
-    import flax.linen as nn
-    import gymnax
-    import jax
-    import jax.numpy as jnp
-    from wrappers import Wrapper
-
-    class Network(nn.Module):
-        actions: int
-
-        @nn.compact
-        def __call__(self, h, x):
-            h, y = nn.GRUCell()(h, nn.Dense(8)(x))
-            return h, nn.Dense(self.actions)(y)
-
-    def make_train(config):
-        pathlib.Path(__file__).with_name("config.json").write_text(json.dumps(config))
-        env, params = gymnax.make(config["ENV_NAME"])
-        env = Wrapper(env).env
-        network = Network(env.action_space(params).n)
-
-        def train(key):
-            size = env.observation_space(params).shape
-            h = nn.GRUCell.initialize_carry(key, (1,), 8)
-            weights = network.init(key, h, jnp.zeros((1, *size)))
-            seen, state = env.reset(key, params)
-
-            def step(carry, key):
-                h, seen, state = carry
-                h, logits = network.apply(weights, h, seen[None])
-                action = logits[0].argmax()
-                seen, state, reward, done, info = env.step(key, state, action, params)
-                return (h * ~done, seen, state), reward
-
-            return jax.lax.scan(step, (h, seen, state), jax.random.split(key, config["NUM_STEPS"]))
-
-        return train
-"""
 
 
 @pytest.fixture
 def checkout(tmp_path: pathlib.Path) -> pathlib.Path:
     """A folder that looks like a checkout of purejaxrl."""
-    folder = tmp_path / "checkout" / "purejaxrl"
-    folder.mkdir(parents=True)
-    (folder / "wrappers.py").write_text(textwrap.dedent(WRAPPERS))
-    (folder / "ppo_rnn.py").write_text(textwrap.dedent(TRAINER))
-    return folder.parent
+    return checkouts.purejaxrl(tmp_path / "checkout")
 
 
 @pytest.fixture
@@ -87,18 +34,18 @@ def compiled_quickly() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-def _peers(checkout: pathlib.Path, *words: str) -> Ended:
-    return call(benchmark.main, "peers", "--checkout", str(checkout), *words)
+def _ppo(checkout: pathlib.Path, *words: str) -> Ended:
+    return call(benchmark.main, "ppo", "--purejaxrl", str(checkout), *words)
 
 
 @pytest.mark.usefixtures("compiled_quickly")
-def test_peers_are_measured(checkout: pathlib.Path) -> None:
+def test_throughput_beside_another(checkout: pathlib.Path) -> None:
     """Rates, ratios and compile times, as JSON; the checkout is given the same settings."""
     words = ("--names", "heavenhell-1", "--seeds", "2", "--rounds", "2", "--num-envs", "4")
-    words += ("--steps", "3", "--iterations", "2", "--widths", "fast", "--json", "peers.json")
-    done = _peers(checkout, *words)
+    words += ("--steps", "3", "--iterations", "2", "--widths", "fast", "--json", "ppo.json")
+    done = _ppo(checkout, *words)
     assert done.code == 0, done.err
-    written = json.loads(pathlib.Path("peers.json").read_text())
+    written = json.loads(pathlib.Path("ppo.json").read_text())
     assert written["made_with"]["device"]
     (row,) = written["peers"]
     assert (row["env"], row["seeds"]) == ("heavenhell-1", 2)
@@ -121,7 +68,7 @@ def test_what_cannot_be_imported(checkout: pathlib.Path, trainer: str, message: 
     """One sentence, exit code 2, and no module of the checkout stays behind."""
     (checkout / "purejaxrl" / "ppo_rnn.py").write_text(f"import wrappers\n{trainer}\n")
     before = list(sys.path)
-    done = _peers(checkout)
+    done = _ppo(checkout)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert len(done.err.splitlines()) == 1
@@ -132,8 +79,8 @@ def test_what_cannot_be_imported(checkout: pathlib.Path, trainer: str, message: 
 def test_observations_of_another_kind() -> None:
     """A Dict is refused."""
     env, params = envs.make("memory-four-rooms-7x7", observe="state")
-    with pytest.raises(ValueError, match="takes Discrete or Box observations"):
-        purejaxrl.OlderEnvironment(env, params)
+    with pytest.raises(ValueError, match="take Discrete or Box observations"):
+        OlderEnvironment(env, params)
 
 
 @pytest.mark.parametrize(("name", "width"), [("carflag", 3), ("heavenhell-3", 16)])
@@ -141,7 +88,7 @@ def test_older_environment(name: str, width: int) -> None:
     """Five values; flat float32 observations, as declared; a new episode after the time limit."""
     env, params = envs.make(name)
     params = params.replace(max_steps_in_episode=3)
-    older = purejaxrl.OlderEnvironment(env, params)
+    older = OlderEnvironment(env, params)
     assert older.observation_space(params).shape == (width,)
     assert older.action_space(params).n == env.num_actions
     seen, state = older.reset(jax.random.key(0), params)

@@ -232,7 +232,7 @@ class Theirs:
 
     def _mean_return(self, leaves: list[Array], key: Array) -> Array:
         """Play greedy episodes, by the code that plays ours; `key` is consumed."""
-        policy = Greedy(self._adapter, self._pieces.state(leaves), self._see)
+        policy: Any = Greedy(self._adapter, self._pieces.state(leaves), self._see)
         played = play(key, self._interaction, policy, None, self._episodes)
         return (played.rows.reward * played.first).sum(0).mean()
 

@@ -126,25 +126,27 @@ def run(task: Task) -> Row:
     decompositions, which have hung in XLA on a CPU with several devices.
 
     Raises:
-      ValueError: when it fails before its first log point.
+      ValueError: when it fails, or hangs before its first log point.
     """
     process = subprocess.Popen(
         [sys.executable, str(_COMMAND), "contender", *_words(task)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | _flags(task),
     )  # fmt: skip
-    # One that hangs is stopped, too.
-    timer = threading.Timer(task.seconds + _SPARE_SECONDS, process.kill)
+    limit = task.seconds + _SPARE_SECONDS
+    timer = threading.Timer(limit, process.kill)  # of one that hangs
     timer.start()
     try:
         said, complaint = process.communicate()
     finally:
+        in_time = timer.is_alive()
         timer.cancel()
         process.kill()
-    first, *log = map(json.loads, said.splitlines()) if said else ({},)
-    if not log:
+    first, *log = map(json.loads, said.splitlines() or ["{}"])
+    if (in_time and process.returncode) or not log:
         last = (complaint.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
-        raise ValueError(f"{task.contender} on {task.env} did not train: {last}")
+        why = last if in_time else f"it has reached no log point within {limit:.0f} s"
+        raise ValueError(f"{task.contender} on {task.env} failed: {why}")
     about = {"env": task.env, "contender": task.contender, "root": task.root}
     return about | first | measures(log, task.seeds) | {"log": log}
 
