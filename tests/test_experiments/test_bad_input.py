@@ -255,7 +255,6 @@ BENCHMARK = [
     ("peers --purejaxql . --names nothing", "unknown environment 'nothing'"),
     ("peers --purejaxql . --algos sarsa", "unknown algorithm 'sarsa'"),
     ("peers --purejaxql . --seconds 0", "seeds must be at least 1, and seconds more than 0"),
-    ("peers --purejaxrl . --names cleaner", "peers take Discrete or Box observations"),
     ("contender --contender adqn --env carflag --seeds 0", "seeds must be at least 1"),
     ("contender --contender adqn --env carflag --change LR=1", "adqn is ours: --checkout and"),
     ("contender --contender purejaxrl --env carflag", "purejaxrl needs --checkout"),
