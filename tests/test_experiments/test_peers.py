@@ -1,8 +1,10 @@
 """benchmark.py peers: ours and others by turns until the task is solved; others are made up."""
 
+import functools
 import json
 import pathlib
 import sys
+import types
 from typing import Any
 
 import jax
@@ -13,10 +15,11 @@ import pytest
 import benchmark
 import checkouts
 from adqn_jax import envs
+from adqn_jax.types import Inputs
 from runs import call
-from support.benchmarks import contenders, peers, purejaxql, purejaxrl
+from support.benchmarks import peers, purejaxql, purejaxrl
 from support.benchmarks.checkouts import OlderEnvironment, Pieces
-from support.benchmarks.contenders import PEERS, Greedy, Task
+from support.benchmarks.contenders import PEERS, Player, Task
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 MAKE = {"purejaxrl": checkouts.purejaxrl, "purejaxql": checkouts.purejaxql}
@@ -25,7 +28,7 @@ MAKE = {"purejaxrl": checkouts.purejaxrl, "purejaxql": checkouts.purejaxql}
 def _pieces(who: str, checkout: pathlib.Path, updates: int) -> tuple[Pieces, Any]:
     """Return a made-up trainer in pieces, and its train(key) as it is."""
     adapter, (env, env_params) = PEERS[who], envs.make("heavenhell-1")
-    config = adapter.SETTINGS | {"NUM_ENVS": 2, "NUM_STEPS": 3, "TOTAL_TIMESTEPS": 6 * updates}
+    config = adapter.PUBLISHED | {"NUM_ENVS": 2, "NUM_STEPS": 3, "TOTAL_TIMESTEPS": 6 * updates}
     config |= {"HIDDEN_SIZE": 8} if who == "purejaxql" else {}
 
     def make_train(module: Any) -> Any:
@@ -58,45 +61,49 @@ def test_another_program(tmp_path: pathlib.Path) -> None:
         jax.eval_shape(pieces.init, jax.random.PRNGKey(0))
 
 
-@pytest.mark.parametrize("adapter", [purejaxrl, purejaxql])
-def test_greedy_actions(adapter: Any) -> None:
-    """The likeliest, or those of the largest values, of what is seen now, once memory is told."""
-
-    class Policy:
-        logits = jnp.float32([[[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]]])
-
+def test_greedy_actions() -> None:
+    """Those of the largest values; purejaxql is told of the action before, too."""
     told = []
 
-    def network(variables: Any, memory: Any, *inputs: Any, **_: Any) -> Any:
-        told.append((variables, inputs))
-        scores = Policy if adapter is purejaxrl else Policy.logits
-        return (memory + 1, scores, None)[: 3 if adapter is purejaxrl else 2]
+    def network(variables: Any, memory: Any, *rows: Any, train: bool) -> Any:
+        told.append((variables, train, [row.tolist() for row in rows]))
+        return memory + 1, SCORES
 
-    class Learned:
-        params, batch_stats, apply_fn = "weights", {}, staticmethod(network)
-
-    hidden = jnp.zeros((5, 4))
-    state: Any = {
-        purejaxrl: (Learned, None, None, None, hidden, None),
-        purejaxql: (Learned, None, (hidden, None), None),
-    }[adapter]
-    policy = Greedy(adapter, state, lambda x: jax.nn.one_hot(x, 3))
-    memory = policy.memory(2)
-    assert memory.shape == (2, 4)
-    inputs: Any = contenders.Inputs(
-        jnp.array([2, 0]), None, jnp.array([1, 1]), jnp.array([True, False])
-    )
-    action, memory, _ = policy.act(None, memory, inputs, jax.random.key(0))
+    learned = types.SimpleNamespace(apply_fn=network, params="weights", batch_stats={})
+    action, memory = _player(purejaxql.greedy, (learned,))
     assert action.tolist() == [1, 0]
     assert memory.tolist() == [[1.0] * 4] * 2
-    ((variables, given),) = told
-    assert variables == (
-        "weights" if adapter is purejaxrl else {"params": "weights", "batch_stats": {}}
-    )
-    seen, start, *last = jax.tree.leaves(given)
-    assert seen.tolist() == [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
-    assert start.tolist() == [[True, False]]
-    assert [x.tolist() for x in last] == ([] if adapter is purejaxrl else [[[1, 1]]])
+    rows = [SEEN, [[True, False]], [[1, 1]]]
+    assert told == [({"params": "weights", "batch_stats": {}}, False, rows)]
+
+
+def test_likeliest_and_drawn_actions() -> None:
+    """Of a policy with probabilities; it is told of observations and of where episodes begin."""
+    told = []
+
+    def network(weights: Any, memory: Any, rows: Any) -> Any:
+        told.append((weights, [row.tolist() for row in rows]))
+        return memory + 1, types.SimpleNamespace(logits=SCORES), None
+
+    state = (types.SimpleNamespace(apply_fn=network, params="weights"),)
+    action, memory = _player(purejaxrl.greedy, state)
+    assert action.tolist() == [1, 0]
+    assert memory.tolist() == [[1.0] * 4] * 2
+    assert told == [("weights", [SEEN, [[True, False]]])]
+    drawn = [_player(purejaxrl.drawn, state, seed)[0].tolist() for seed in range(200)]
+    shares = np.mean([x[0] == 1 for x in drawn]), np.mean([x[1] == 0 for x in drawn])
+    np.testing.assert_allclose(shares, np.exp([3.0, 2.0]) / [23.8, 11.1], atol=0.1)
+
+
+SCORES = jnp.float32([[[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]]])
+SEEN = [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]  # of the observations 2 and 0, of three
+
+
+def _player(way: Any, state: Any, seed: int = 0) -> tuple[Any, Any]:
+    """Let a policy act once in two streams, of which the first begins an episode."""
+    player = Player(functools.partial(way, state), lambda x: jax.nn.one_hot(x, 3), 4)
+    inputs = Inputs(jnp.array([2, 0]), None, jnp.array([1, 1]), jnp.array([True, False]))
+    return player.act(None, player.memory(2), inputs, jax.random.key(seed))[:2]
 
 
 def test_a_log_point(tmp_path: pathlib.Path) -> None:
@@ -107,7 +114,7 @@ def test_a_log_point(tmp_path: pathlib.Path) -> None:
     ended = call(benchmark.main, "contender", *words, "HIDDEN_SIZE=8", "LR=0")
     assert ended.code == 0, ended.err
     first, *log = map(json.loads, ended.out.splitlines())
-    assert first["settings"] == purejaxql.SETTINGS | {
+    assert first["settings"] == purejaxql.PUBLISHED | purejaxql.TUNED | {
         "NUM_ENVS": 4, "NUM_STEPS": 30, "TOTAL_TIMESTEPS": 24000, "HIDDEN_SIZE": 8, "LR": 0
     }  # fmt: skip
     assert first["compile_seconds"] > 0

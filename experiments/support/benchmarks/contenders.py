@@ -1,6 +1,7 @@
 """One contender of `benchmark.py peers`, trained in this process: ours, or a peer's."""
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -180,7 +181,7 @@ class Theirs:
 
     def __init__(self, task: Task, env: Any, env_params: Any):
         self._adapter = PEERS[task.contender]
-        config = changed(self._adapter.SETTINGS, self._adapter.CHANGES.get(task.env, {}))
+        config = changed(self._adapter.PUBLISHED, self._adapter.TUNED)
         self.settings = changed(config, dict(map(_read, task.change)))
         like = presets.preset("fast", task.env, _LIKE).train
         per_update = self.settings["NUM_ENVS"] * self.settings["NUM_STEPS"]
@@ -222,7 +223,7 @@ class Theirs:
         return self._advance(states)
 
     def evaluate(self, states: PyTree) -> np.ndarray:
-        """Return the mean greedy return of each seed, [S]."""
+        """Return the mean return of each seed, [S]."""
         folded = jax.vmap(jax.random.fold_in, (0, None))(self._keys, self._log_point)
         return np.asarray(self._evaluate(states, folded))
 
@@ -231,32 +232,42 @@ class Theirs:
         return log_point * self._timesteps
 
     def _mean_return(self, leaves: list[Array], key: Array) -> Array:
-        """Play greedy episodes, by the code that plays ours; `key` is consumed."""
-        policy: Any = Greedy(self._adapter, self._pieces.state(leaves), self._see)
-        played = play(key, self._interaction, policy, None, self._episodes)
-        return (played.rows.reward * played.first).sum(0).mean()
+        """Play episodes, by the code that plays ours; `key` is consumed.
+
+        Who has probabilities plays as many again by actions drawn from them, and the better counts.
+        """
+        state, returns = self._pieces.state(leaves), []
+        for way in self._adapter.WAYS:
+            policy: Any = Player(functools.partial(way, state), self._see, self._memory_size(state))
+            played = play(key, self._interaction, policy, None, self._episodes)
+            returns.append((played.rows.reward * played.first).sum(0).mean())
+        return jnp.stack(returns).max()
+
+    def _memory_size(self, state: PyTree) -> int:
+        return int(self._adapter.memory(state).shape[-1])
 
 
 @dataclasses.dataclass(frozen=True)
-class Greedy:
+class Player:
     """A peer's policy, as `episode.play` takes one."""
 
-    adapter: Any
-    state: PyTree
-    """Of its run."""
+    choose: Callable[..., tuple[Array, Array]]
+    """A way of its adapter to act, of memory, what is seen, start, action before, and a key."""
     see: Callable[[Array], Array]
     """What its network is shown of an observation."""
+    memory_size: int
+    """Units of its GRU, H."""
 
     def memory(self, *lead: int) -> Array:
         """Return the empty memory of its GRU, [*lead, H]."""
-        return jnp.zeros((*lead, self.adapter.memory(self.state).shape[-1]))
+        return jnp.zeros((*lead, self.memory_size))
 
     def act(
         self, who: None, memory: Array, inputs: Inputs, key: Array
     ) -> tuple[Array, Array, None]:
-        """Choose actions."""
+        """Choose actions; `key` is consumed."""
         seen = jax.vmap(self.see)(inputs.observation)
-        action, memory = self.adapter.act(self.state, memory, seen, inputs.start, inputs.action_tm1)
+        action, memory = self.choose(memory, seen, inputs.start, inputs.action_tm1, key)
         return action, memory, None
 
 

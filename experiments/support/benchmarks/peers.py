@@ -221,6 +221,20 @@ def table(results: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+def settings_table() -> str:
+    """Return what is set otherwise than a peer has published it, as docs/performance.md shows it."""
+    return markdown([
+        {
+            "": f"`{who}`",
+            "setting": f"`{name}`",
+            "as published": f"{adapter.PUBLISHED[name]:,}",
+            "here": f"{value:,}",
+        }
+        for who, adapter in PEERS.items()
+        for name, value in adapter.TUNED.items()
+    ])  # fmt: skip
+
+
 def _typical(runs: Sequence[Row], what: str) -> float:
     return statistics.median(row[what] for row in runs)
 

@@ -22,17 +22,21 @@ _UNUSED: checkouts.Unused = {
     "omegaconf": {"OmegaConf": None},
     "wandb": {},
 }
-#: Its settings in `benchmark.py peers`, which docs/performance.md explains.
-SETTINGS: dict[str, Any] = {
-    "TOTAL_TIMESTEPS": 1_000_000, "TOTAL_TIMESTEPS_DECAY": 1_000_000, "NUM_ENVS": 32,
+#: Its settings for a task of memory, in its file config/alg/pqn_rnn_memory_chain.yaml.
+PUBLISHED: dict[str, Any] = {
+    "TOTAL_TIMESTEPS": 100_000, "TOTAL_TIMESTEPS_DECAY": 100_000, "NUM_ENVS": 32,
     "MEMORY_WINDOW": 4, "NUM_STEPS": 128, "EPS_START": 1.0, "EPS_FINISH": 0.01, "EPS_DECAY": 0.1,
     "NUM_MINIBATCHES": 16, "NUM_EPOCHS": 4, "NORM_INPUT": False, "HIDDEN_SIZE": 256,
     "NUM_LAYERS": 2, "NORM_TYPE": "layer_norm", "LR": 1e-3, "MAX_GRAD_NORM": 10,
     "LR_LINEAR_DECAY": False, "REW_SCALE": 1.0, "GAMMA": 0.99, "LAMBDA": 0.95, "ENV_NAME": "",
     "ENV_KWARGS": {}, "TEST_DURING_TRAINING": False, "WANDB_MODE": "disabled",
 }  # fmt: skip
-#: What is another for an environment.
-CHANGES: dict[str, dict[str, Any]] = {}
+#: What is another in `benchmark.py peers`.
+TUNED: dict[str, Any] = {
+    "TOTAL_TIMESTEPS": 1_000_000, "TOTAL_TIMESTEPS_DECAY": 1_000_000, "NUM_ENVS": 64,
+    "NUM_STEPS": 64, "NUM_MINIBATCHES": 4, "HIDDEN_SIZE": 128, "NUM_LAYERS": 1, "GAMMA": 0.97,
+    "EPS_FINISH": 0.1,
+}  # fmt: skip
 
 
 def load(checkout: pathlib.Path) -> Any:
@@ -67,12 +71,16 @@ def memory(state: PyTree) -> Array:
     return state[2][0]
 
 
-def act(
-    state: PyTree, memory: Array, seen: Array, start: Array, action_tm1: Array
+def greedy(
+    state: PyTree, memory: Array, seen: Array, start: Array, action_tm1: Array, key: Array
 ) -> tuple[Array, Array]:
-    """Take the actions of the largest values; `action_tm1` is int32 [N], else as `purejaxrl`'s."""
+    """Take the actions of the largest values; arguments as of `purejaxrl.greedy`."""
     learned = state[0]
     variables = {"params": learned.params, "batch_stats": learned.batch_stats}
     rows: Any = (memory, seen[None], start[None], action_tm1[None])
     memory, values = learned.apply_fn(variables, *rows, train=False)
     return jnp.argmax(values[0], -1), memory
+
+
+#: How it may act when it is evaluated.
+WAYS = (greedy,)

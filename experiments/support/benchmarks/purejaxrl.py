@@ -25,15 +25,17 @@ _UNUSED: checkouts.Unused = {
     "brax.envs.wrappers.training": {"EpisodeWrapper": None, "AutoResetWrapper": None},
     "navix": {},
 }
-#: Its settings in `benchmark.py peers`, which docs/performance.md explains.
-SETTINGS: dict[str, Any] = {
-    "TOTAL_TIMESTEPS": 1_000_000, "NUM_ENVS": 64, "NUM_STEPS": 64, "UPDATE_EPOCHS": 4,
-    "NUM_MINIBATCHES": 4, "LR": 1e-3, "ANNEAL_LR": True, "GAMMA": 0.97, "GAE_LAMBDA": 0.95,
-    "CLIP_EPS": 0.2, "ENT_COEF": 0.05, "VF_COEF": 0.5, "MAX_GRAD_NORM": 0.5, "ENV_NAME": "",
-    "DEBUG": False,
+#: What its file sets.
+PUBLISHED: dict[str, Any] = {
+    "LR": 2.5e-4, "NUM_ENVS": 4, "NUM_STEPS": 128, "TOTAL_TIMESTEPS": 500_000, "UPDATE_EPOCHS": 4,
+    "NUM_MINIBATCHES": 4, "GAMMA": 0.99, "GAE_LAMBDA": 0.95, "CLIP_EPS": 0.2, "ENT_COEF": 0.01,
+    "VF_COEF": 0.5, "MAX_GRAD_NORM": 0.5, "ENV_NAME": "", "ANNEAL_LR": True, "DEBUG": False,
 }  # fmt: skip
-#: What is another for an environment.
-CHANGES: dict[str, dict[str, Any]] = {}
+#: What is another in `benchmark.py peers`.
+TUNED: dict[str, Any] = {
+    "TOTAL_TIMESTEPS": 1_000_000, "NUM_ENVS": 64, "NUM_STEPS": 64, "LR": 1e-3, "GAMMA": 0.97,
+    "ENT_COEF": 0.02,
+}  # fmt: skip
 
 
 def load(checkout: pathlib.Path) -> Any:
@@ -75,7 +77,9 @@ def memory(state: PyTree) -> Array:
     return state[4]
 
 
-def act(state: PyTree, memory: Array, seen: Array, start: Array, _: Array) -> tuple[Array, Array]:
+def greedy(
+    state: PyTree, memory: Array, seen: Array, start: Array, action_tm1: Array, key: Array
+) -> tuple[Array, Array]:
     """Take the likeliest actions.
 
     Args:
@@ -83,13 +87,32 @@ def act(state: PyTree, memory: Array, seen: Array, start: Array, _: Array) -> tu
       memory: of its GRU, [N, H].
       seen: observations, [N, n].
       start: where an episode begins, bool [N].
+      action_tm1: the action before, int32 [N]; 0 where an episode begins.
+      key: consumed, where actions are drawn.
 
     Returns:
       Actions, int32 [N], and the memory after them.
     """
+    logits, memory = _logits(state, memory, seen, start)
+    return logits.argmax(-1), memory
+
+
+def drawn(
+    state: PyTree, memory: Array, seen: Array, start: Array, action_tm1: Array, key: Array
+) -> tuple[Array, Array]:
+    """Draw actions, as in training; arguments as of `greedy`."""
+    logits, memory = _logits(state, memory, seen, start)
+    return jax.random.categorical(key, logits), memory
+
+
+def _logits(state: PyTree, memory: Array, seen: Array, start: Array) -> tuple[Array, Array]:
     learned = state[0]
     memory, policy, _ = learned.apply_fn(learned.params, memory, (seen[None], start[None]))
-    return policy.logits[0].argmax(-1), memory
+    return policy.logits[0], memory
+
+
+#: How it may act when it is evaluated.
+WAYS = (greedy, drawn)
 
 
 class OlderGRUCell:
