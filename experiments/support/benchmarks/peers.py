@@ -222,7 +222,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def settings_table() -> str:
-    """Return what is set otherwise than a peer has published it, as docs/performance.md shows it."""
+    """Return what is set otherwise than peers have published it, as docs/performance.md has it."""
     return markdown([
         {
             "": f"`{who}`",
