@@ -34,8 +34,8 @@ PUBLISHED: dict[str, Any] = {
 #: What is another in `benchmark.py peers`.
 TUNED: dict[str, Any] = {
     "TOTAL_TIMESTEPS": 1_000_000, "TOTAL_TIMESTEPS_DECAY": 1_000_000, "NUM_ENVS": 64,
-    "NUM_STEPS": 64, "NUM_MINIBATCHES": 4, "HIDDEN_SIZE": 128, "NUM_LAYERS": 1, "GAMMA": 0.97,
-    "EPS_FINISH": 0.1,
+    "NUM_MINIBATCHES": 4, "HIDDEN_SIZE": 128, "NUM_LAYERS": 1, "LR": 5e-4, "GAMMA": 0.97,
+    "EPS_FINISH": 0.05,
 }  # fmt: skip
 
 
