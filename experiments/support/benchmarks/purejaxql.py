@@ -33,7 +33,7 @@ PUBLISHED: dict[str, Any] = {
 }  # fmt: skip
 #: What is another in `benchmark.py peers`.
 TUNED: dict[str, Any] = {
-    "TOTAL_TIMESTEPS": 1_000_000, "TOTAL_TIMESTEPS_DECAY": 1_000_000, "NUM_ENVS": 64,
+    "TOTAL_TIMESTEPS": 1_500_000, "TOTAL_TIMESTEPS_DECAY": 1_000_000, "NUM_ENVS": 64,
     "NUM_MINIBATCHES": 4, "HIDDEN_SIZE": 128, "NUM_LAYERS": 1, "LR": 5e-4, "GAMMA": 0.97,
     "EPS_FINISH": 0.05,
 }  # fmt: skip

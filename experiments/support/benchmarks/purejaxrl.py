@@ -33,7 +33,7 @@ PUBLISHED: dict[str, Any] = {
 }  # fmt: skip
 #: What is another in `benchmark.py peers`.
 TUNED: dict[str, Any] = {
-    "TOTAL_TIMESTEPS": 1_000_000, "NUM_ENVS": 64, "NUM_STEPS": 64, "LR": 1e-3, "GAMMA": 0.97,
+    "TOTAL_TIMESTEPS": 1_500_000, "NUM_ENVS": 64, "NUM_STEPS": 64, "LR": 1e-3, "GAMMA": 0.97,
     "ENT_COEF": 0.02,
 }  # fmt: skip
 
