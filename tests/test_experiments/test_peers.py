@@ -213,7 +213,7 @@ def test_by_turns(tmp_path: pathlib.Path) -> None:
     """Ours and a peer, in processes of their own, as JSON and as a table."""
     checkout = MAKE["purejaxrl"](tmp_path)
     words = ("--purejaxrl", str(checkout), "--names", "heavenhell-1", "--seeds", "2")
-    ended = call(benchmark.main, "peers", *words, "--seconds", "0.1", "--json", "peers.json")
+    ended = call(benchmark.main, "peers", *words, "--seconds", "1e-6", "--json", "peers.json")
     assert ended.code == 0, ended.err
     written = json.loads(pathlib.Path("peers.json").read_text())
     assert written["made_with"]["device"]
