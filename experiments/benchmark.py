@@ -17,7 +17,8 @@ from support.benchmarks.environments import steps_per_second
 from support.benchmarks.kernels import measure_kernels
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
-from support.benchmarks.peers import peers
+from support.benchmarks.peers import contender, peers, peers_table
+from support.benchmarks.ppo import ppo
 from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
@@ -255,7 +256,8 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "kernels": kernels, "draw": draw,
-        "reference": reference, "peers": peers, "processes": processes, "runners": runners,
+        "reference": reference, "peers": peers, "contender": contender,
+        "peers-table": peers_table, "ppo": ppo, "processes": processes, "runners": runners,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)
