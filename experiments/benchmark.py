@@ -12,8 +12,9 @@ if __name__ == "__main__":
 
 from adqn_jax.results.figures import check_ending
 from support import paper
-from support.benchmarks.draw import draw_scaling
+from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
+from support.benchmarks.growth import cost, growth
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.peers import peers
@@ -170,20 +171,20 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
     results = measure_parts(setting.env, setting.config(), seeds, setting.seconds)
     for name, part in results.items():
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
-        print(f", {part['share_of_limit']:4.0%}")
+        print(f", {part['share_of_limit']:4.0%}, {part['operations']:6,} operations")
     if json is not None:
         write(json, {"setting": dataclasses.asdict(setting), "parts": results})
 
 
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
-    """Draw what `scaling` has measured.
+    """Draw what `scaling` or `growth` has measured.
 
     Args:
       json: the file that it has written.
       to: the picture to write.
     """
     check_ending(to)
-    draw_scaling(json, to)
+    draw_measured(json, to)
     print(f"wrote {to}")
 
 
@@ -232,7 +233,7 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
-        "peers": peers, "processes": processes, "runners": runners,
+        "peers": peers, "processes": processes, "runners": runners, "cost": cost, "growth": growth,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

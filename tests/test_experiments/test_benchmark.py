@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 
 import benchmark
+from adqn_jax import envs, make_trainer
 from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
+from settings import on_policy, small
 from support.benchmarks.flops import count_flops
+from support.benchmarks.operations import Loop, count_instructions, executed, loops
 from support.benchmarks.precision import with_rounded_products
 from support.benchmarks.processes import rates
 
@@ -110,6 +115,112 @@ def test_flops_are_counted() -> None:
     unknown = lambda x: jax.lax.while_loop(lambda c: c.sum() < 1, lambda c: c @ c, x)  # noqa: E731
     with pytest.raises(ValueError, match="unknown length"):
         count_flops(unknown, np.zeros((4, 4), np.float32))
+
+
+@pytest.mark.parametrize("config", [small("adqn-vr"), on_policy("ppo-asym")])
+def test_operations_of_a_gradient_step(config: Any) -> None:
+    """In its loops, which bound a GPU: three, of both networks together, and no round may grow.
+
+    Where somebody makes a round longer, here is what it was; where shorter, it should stay so.
+    """
+    trainer = make_trainer(config, *envs.make("heavenhell-1"))
+    state = jax.eval_shape(trainer.init, jax.random.key(0))
+
+    def gather(state: Any, key: jax.Array) -> Any:
+        who = trainer.behaviour(state.agent, config.hyper, state.iteration)
+        return trainer._gather(state.streams, who, key, trainer.plan.steps_per_iteration)
+
+    def learn(state: Any, gathered: Any, key: jax.Array) -> Any:
+        return trainer.learn(state, config.hyper, gathered, trainer.keys(key))
+
+    gathered = jax.eval_shape(gather, state, jax.random.key(0))
+    slots = trainer.plan.row_length + (config.algorithm == "adqn-vr")  # one more to bootstrap from
+    # What nobody differentiates: the target networks; those that gathered.
+    forward = Loop(slots, backward=False, products=3, others=15)
+    backward = Loop(slots, backward=True, products=3, others=10)
+    assert loops(learn, state, gathered, jax.random.key(0)) == [forward, forward, backward]
+
+
+def test_executed_operations_are_counted() -> None:
+    """As often as loops run; of branches the longest; and what only names results not at all."""
+    text = """
+HloModule jit_f, is_scheduled=true
+
+%fused (p: f32[4]) -> f32[4] {
+  %p = f32[4]{0} parameter(0)
+  %two = f32[4]{0} add(%p, %p)
+  ROOT %four = f32[4]{0} add(%two, %two)
+}
+
+%body (arg: (s32[], f32[4])) -> (s32[], f32[4]) {
+  %arg = (s32[], f32[4]{0}) parameter(0)
+  %i = s32[] get-tuple-element(%arg), index=0
+  %x = f32[4]{0} get-tuple-element(%arg), index=1
+  %y = f32[4]{0} fusion(%x), kind=kLoop, calls=%fused
+  ROOT %out = (s32[], f32[4]{0}) tuple(%i, %y)
+}
+
+%condition (arg.1: (s32[], f32[4])) -> pred[] {
+  %arg.1 = (s32[], f32[4]{0}) parameter(0)
+  ROOT %less = pred[] custom-call(%arg.1)
+}
+
+%long (p.1: f32[4]) -> f32[4] {
+  %p.1 = f32[4]{0} parameter(0)
+  %copied = f32[4]{0} copy(%p.1)
+  ROOT %called = f32[4]{0} call(%copied), to_apply=%short
+}
+
+%short (p.2: f32[4]) -> f32[4] {
+  %p.2 = f32[4]{0} parameter(0)
+  ROOT %negated = f32[4]{0} negate(%p.2)
+}
+
+ENTRY %main (a: s32[], b: f32[4]) -> f32[4] {
+  %a = s32[] parameter(0)
+  %b = f32[4]{0} parameter(1)
+  %begun = (s32[], /*index=1*/f32[4]{0}) tuple(%a, %b)
+  %l = (s32[], f32[4]{0}) while(%begun), body=%body, backend_config={"known_trip_count":{"n":"7"}}
+  %z = f32[4]{0} get-tuple-element(%l), index=1
+  ROOT %chosen = f32[4]{0} conditional(%a, %z, %z), branch_computations={%short, %long}
+}
+"""
+    assert count_instructions(text) == 7 + 1 + 2
+    with pytest.raises(ValueError, match="unknown length"):
+        count_instructions(text.replace("known_trip_count", "another"))
+
+
+def test_executed_operations_grow_with_loops() -> None:
+    """What this compiler has made of a loop costs as much in each of its rounds."""
+
+    def program(rounds: int) -> int:
+        loop = lambda x: jax.lax.scan(lambda c, _: (jnp.tanh(c @ c), None), x, length=rounds)[0]  # noqa: E731
+        return executed(jax.jit(loop).lower(np.zeros((4, 4), np.float32)).compile())
+
+    few, more, many = program(8), program(16), program(32)
+    assert more - few >= 8 * 2  # a product, and what is made of it
+    assert many - more == 2 * (more - few)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of a process on Linux")
+def test_benchmark_measures_growth() -> None:
+    """Memory as the dry run says, within 10 percent; twice the seeds, twice the work and memory."""
+    words = ("growth", "--env", "heavenhell-1", "--algo", "dqn", "--seeds", "2", "--num-envs", "16")
+    words += ("--row-length", "10", "--rows", "2", "--buffer-timesteps", "2000000", "--steps", "2")
+    words += ("--seconds", "0.01", "--axes", "seeds", "--factors", "2")
+    done = call(benchmark.main, *words, "--json", "growth.json")
+    assert done.code == 0, done.err
+    base, twice = json.loads(pathlib.Path("growth.json").read_text())["growth"]
+    assert [(row["axis"], row["value"]) for row in (base, twice)] == [("seeds", 2), ("seeds", 4)]
+    for row in (base, twice):
+        assert row["bytes"] == pytest.approx(row["predicted_bytes"], rel=0.1)
+        assert row["seconds"] > 0 < row["bytes_before"] <= row["bytes_compiling"]
+    assert base["seconds_of_predicted"] == pytest.approx(1.0)
+    assert twice["flops"] == 2 * base["flops"]
+    assert twice["bytes"] == pytest.approx(2 * base["bytes"], rel=0.1)
+    drawn = call(benchmark.main, "draw", "--json", "growth.json", "--to", "growth.png")
+    assert drawn.code == 0, drawn.err
+    assert matplotlib.image.imread("growth.png").std() > 0
 
 
 def test_benchmark_measures_precision() -> None:

@@ -63,7 +63,7 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     runner.compile()
     runs, product_flops = _runs(runner)
     best_seconds(runs, 0.0)
-    peak_at_first = _peak_bytes()
+    peak_at_first = peak_bytes()
     best = best_seconds(runs, seconds)
     flops = _flops_per_timestep(trainer)
     return _summary(runner, plan, best, product_flops / best["product"], flops, peak_at_first)
@@ -117,7 +117,7 @@ def _summary(
     peak_at_first: int,
 ) -> Throughput:  # fmt: skip
     """Turn seconds into rates; `plan` is that of the whole run, whose log points may be rarer."""
-    peak = _peak_bytes()
+    peak = peak_bytes()
     short = runner.trainer.plan
     per_iteration = runner.places * plan.updates_per_iteration * plan.trained_per_update
     evaluation = best["evaluation"] / plan.iterations_per_log
@@ -157,7 +157,8 @@ def products(runner: SeedRunner) -> tuple[Callable[[], Any], int]:
     return lambda: run(matrices), 2 * _SIZE**3 * _PRODUCTS * shape[0]
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """Return the most that was in use so far: of all devices, or on a CPU of the process."""
     stats = jax.local_devices()[0].memory_stats()
     if stats is None:  # on a CPU: of the process
         try:
