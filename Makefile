@@ -8,10 +8,11 @@ PINNED := .venv/.ready-locked
 READY := $(if $(LOCKED),$(PINNED),$(NEWEST))
 OTHER := $(if $(LOCKED),$(NEWEST),$(PINNED))
 SITE := .venv/.ready-docs
+CUDA := .venv/.ready-cuda
 LOCK = locks/python-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 PIP_INSTALL := pip install --quiet --disable-pip-version-check -e '.[dev]'
 
-.PHONY: setup lock run figure1 check test test-all docs serve wheel smoke torture lint clean
+.PHONY: setup lock run figure1 check test test-all docs serve wheel smoke torture gpu lint clean
 
 setup: $(READY)
 
@@ -92,6 +93,14 @@ smoke: $(READY)
 # A run killed at random moments, a hundred times over; takes minutes.
 torture: $(READY)
 	$(BIN)/pytest tests/torture -n 2 -rP
+
+# With a GPU: all that docs/performance.md says about GPUs, in at most ten minutes.
+gpu: $(CUDA)
+	$(BIN)/python experiments/accelerator.py
+
+$(CUDA): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,cuda13]' $(if $(LOCKED),-c $(LOCK))
+	touch $@
 
 clean:
 	rm -rf .venv build

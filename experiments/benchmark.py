@@ -15,6 +15,8 @@ from support import paper
 from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.growth import cost, growth
+from support.benchmarks.kernels import measure_kernels
+from support.benchmarks.operations import loops_of_a_step
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.peers import peers
@@ -161,6 +163,8 @@ def scaling(
 def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
     """Measure where the time of a gradient step goes, and what its products alone would take.
 
+    Operations in its loops, too: as we have written them; `kernels` counts what a device executes.
+
     Args:
       setting: what is trained.
       seeds: seeds, trained side by side.
@@ -171,9 +175,36 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
     results = measure_parts(setting.env, setting.config(), seeds, setting.seconds)
     for name, part in results.items():
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
-        print(f", {part['share_of_limit']:4.0%}, {part['operations']:6,} operations")
+        print(f", {part['share_of_limit']:4.0%}")
+    loops = [dataclasses.asdict(loop) for loop in loops_of_a_step(setting.env, setting.config())]
+    for loop in loops:
+        direction = "backward" if loop["backward"] else "forward"
+        print(f"{direction:>32}, {loop['length']:,} rounds of {loop['products']} products ", end="")
+        print(f"and {loop['others']} other operations")
     if json is not None:
-        write(json, {"setting": dataclasses.asdict(setting), "parts": results})
+        write(json, {"setting": dataclasses.asdict(setting), "parts": results, "loops": loops})
+
+
+def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
+    """Count what a device executes in a gradient step and in an iteration, and how busy it is.
+
+    Args:
+      setting: what is trained.
+      seeds: seeds, trained side by side.
+      json: where to write the results, too.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    results = measure_kernels(setting.env, setting.config(), seeds)
+    for name, executed in results.items():
+        print(f"{name}: {executed.operations_per_step:,.0f} operations per gradient step", end="")
+        print(f" of {executed.mean_us:.1f} us, busy {executed.busy_share:.0%} of ", end="")
+        print(f"{executed.span_ms / executed.gradient_steps:.2f} ms")
+        for kind in executed.longest:
+            print(f"{kind['ms']:>12.3f} ms in {kind['number']:>7,} x {kind['name'][:80]}")
+    if json is not None:
+        rows = {name: dataclasses.asdict(executed) for name, executed in results.items()}
+        write(json, {"setting": dataclasses.asdict(setting), "seeds": seeds, "kernels": rows})
 
 
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
@@ -196,9 +227,9 @@ def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | 
         for number in seeds:
             results.append(measure(setting.env, setting.config(), number, setting.seconds))
             print(_table(results[-1]), flush=True)
-    if json is not None:
-        rows = [dataclasses.asdict(result) for result in results]
-        write(json, {"setting": dataclasses.asdict(setting), "training": rows})
+            if json is not None:  # what is there, should the next take too long
+                rows = [dataclasses.asdict(result) for result in results]
+                write(json, {"setting": dataclasses.asdict(setting), "training": rows})
 
 
 def _table(result: Throughput) -> str:
@@ -232,8 +263,9 @@ def main() -> None:
     """Choose what to measure."""
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
-        "scaling": scaling, "parts": parts, "draw": draw, "reference": reference,
-        "peers": peers, "processes": processes, "runners": runners, "cost": cost, "growth": growth,
+        "scaling": scaling, "parts": parts, "kernels": kernels, "draw": draw,
+        "reference": reference, "peers": peers, "processes": processes, "runners": runners,
+        "cost": cost, "growth": growth,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

@@ -10,14 +10,17 @@ import tempfile
 
 # Before JAX is imported, for this process and those that it starts: two devices, as on a machine
 # with two cores; programs compiled in a hurry, as they run for seconds; one cache of them.
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-)
-# Without the newer emitters of fused loops compiling takes half the time. Only jaxlib 0.10 lets one
-# choose; others take a flag that they do not know for a reason to abort.
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
+if "ADQN_JAX_TEST_ACCELERATOR" in os.environ:  # `make gpu`: the device that JAX finds, as it is
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # which several processes share
+else:
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["XLA_FLAGS"] = (
+        "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+    )
+    # Without the newer emitters of fused loops compiling takes half the time. Only jaxlib 0.10 lets
+    # one choose; others take a flag that they do not know for a reason to abort.
+    if importlib.metadata.version("jaxlib").startswith("0.10."):
+        os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist inherit it
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="adqn_jax_tests_")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

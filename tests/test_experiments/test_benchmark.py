@@ -18,7 +18,7 @@ from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
 from settings import on_policy, small
 from support.benchmarks.flops import count_flops
-from support.benchmarks.operations import Loop, count_instructions, executed, loops
+from support.benchmarks.operations import Loop, loops, loops_of_a_step
 from support.benchmarks.precision import with_rounded_products
 from support.benchmarks.processes import rates
 
@@ -73,7 +73,9 @@ def test_benchmark_measures_parts() -> None:
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "parts.json")
     done = call(benchmark.main, *words)
     assert done.code == 0, done.err
-    parts = json.loads(pathlib.Path("parts.json").read_text())["parts"]
+    written = json.loads(pathlib.Path("parts.json").read_text())
+    parts = written["parts"]
+    assert [loop["length"] for loop in written["loops"]] == [11, 11, 10, 11]
     whole = parts.pop("all")
     for column in ("ms", "limit_ms"):
         assert sum(part[column] for part in parts.values()) == pytest.approx(whole[column])
@@ -117,14 +119,27 @@ def test_flops_are_counted() -> None:
         count_flops(unknown, np.zeros((4, 4), np.float32))
 
 
-@pytest.mark.parametrize("config", [small("adqn-vr"), on_policy("ppo-asym")])
-def test_operations_of_a_gradient_step(config: Any) -> None:
-    """In its loops, which bound a GPU: three, of both networks together, and no round may grow.
+#: Of a round of each loop of a gradient step, which bound a GPU: matrix products, other operations.
+#: Whoever makes one longer, or another loop, sees here what it was; what gets shorter stays so.
+HISTORY, ITS_GRADIENT, RETURNS = (3, 15), (3, 10), (0, 6)
 
-    Where somebody makes a round longer, here is what it was; where shorter, it should stay so.
-    """
+
+def test_loops_of_a_gradient_step_of_values() -> None:
+    """One for the target networks, one for Q and U together, one for its gradient; returns."""
+    found = loops_of_a_step("heavenhell-1", small("adqn-vr", row_length=16))
+    assert found == [
+        Loop(17, False, *HISTORY),  # with the slot that is only bootstrapped from
+        Loop(17, False, *HISTORY),
+        Loop(16, True, *RETURNS),
+        Loop(17, True, *ITS_GRADIENT),
+    ]
+
+
+def test_loops_of_a_gradient_step_of_an_actor_critic() -> None:
+    """One for those that gathered, one for actor and critic together, one for its gradient."""
+    config = on_policy("ppo-asym", steps_per_iteration=8)
     trainer = make_trainer(config, *envs.make("heavenhell-1"))
-    state = jax.eval_shape(trainer.init, jax.random.key(0))
+    state, key = jax.eval_shape(trainer.init, jax.random.key(0)), jax.random.key(0)
 
     def gather(state: Any, key: jax.Array) -> Any:
         who = trainer.behaviour(state.agent, config.hyper, state.iteration)
@@ -133,73 +148,12 @@ def test_operations_of_a_gradient_step(config: Any) -> None:
     def learn(state: Any, gathered: Any, key: jax.Array) -> Any:
         return trainer.learn(state, config.hyper, gathered, trainer.keys(key))
 
-    gathered = jax.eval_shape(gather, state, jax.random.key(0))
-    slots = trainer.plan.row_length + (config.algorithm == "adqn-vr")  # one more to bootstrap from
-    # What nobody differentiates: the target networks; those that gathered.
-    forward = Loop(slots, backward=False, products=3, others=15)
-    backward = Loop(slots, backward=True, products=3, others=10)
-    assert loops(learn, state, gathered, jax.random.key(0)) == [forward, forward, backward]
-
-
-def test_executed_operations_are_counted() -> None:
-    """As often as loops run; of branches the longest; and what only names results not at all."""
-    text = """
-HloModule jit_f, is_scheduled=true
-
-%fused (p: f32[4]) -> f32[4] {
-  %p = f32[4]{0} parameter(0)
-  %two = f32[4]{0} add(%p, %p)
-  ROOT %four = f32[4]{0} add(%two, %two)
-}
-
-%body (arg: (s32[], f32[4])) -> (s32[], f32[4]) {
-  %arg = (s32[], f32[4]{0}) parameter(0)
-  %i = s32[] get-tuple-element(%arg), index=0
-  %x = f32[4]{0} get-tuple-element(%arg), index=1
-  %y = f32[4]{0} fusion(%x), kind=kLoop, calls=%fused
-  ROOT %out = (s32[], f32[4]{0}) tuple(%i, %y)
-}
-
-%condition (arg.1: (s32[], f32[4])) -> pred[] {
-  %arg.1 = (s32[], f32[4]{0}) parameter(0)
-  ROOT %less = pred[] custom-call(%arg.1)
-}
-
-%long (p.1: f32[4]) -> f32[4] {
-  %p.1 = f32[4]{0} parameter(0)
-  %copied = f32[4]{0} copy(%p.1)
-  ROOT %called = f32[4]{0} call(%copied), to_apply=%short
-}
-
-%short (p.2: f32[4]) -> f32[4] {
-  %p.2 = f32[4]{0} parameter(0)
-  ROOT %negated = f32[4]{0} negate(%p.2)
-}
-
-ENTRY %main (a: s32[], b: f32[4]) -> f32[4] {
-  %a = s32[] parameter(0)
-  %b = f32[4]{0} parameter(1)
-  %begun = (s32[], /*index=1*/f32[4]{0}) tuple(%a, %b)
-  %l = (s32[], f32[4]{0}) while(%begun), body=%body, backend_config={"known_trip_count":{"n":"7"}}
-  %z = f32[4]{0} get-tuple-element(%l), index=1
-  ROOT %chosen = f32[4]{0} conditional(%a, %z, %z), branch_computations={%short, %long}
-}
-"""
-    assert count_instructions(text) == 7 + 1 + 2
-    with pytest.raises(ValueError, match="unknown length"):
-        count_instructions(text.replace("known_trip_count", "another"))
-
-
-def test_executed_operations_grow_with_loops() -> None:
-    """What this compiler has made of a loop costs as much in each of its rounds."""
-
-    def program(rounds: int) -> int:
-        loop = lambda x: jax.lax.scan(lambda c, _: (jnp.tanh(c @ c), None), x, length=rounds)[0]  # noqa: E731
-        return executed(jax.jit(loop).lower(np.zeros((4, 4), np.float32)).compile())
-
-    few, more, many = program(8), program(16), program(32)
-    assert more - few >= 8 * 2  # a product, and what is made of it
-    assert many - more == 2 * (more - few)
+    assert loops(learn, state, jax.eval_shape(gather, state, key), key) == [
+        Loop(8, False, *HISTORY),
+        Loop(8, True, *RETURNS),
+        Loop(8, False, *HISTORY),
+        Loop(8, True, *ITS_GRADIENT),
+    ]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of a process on Linux")

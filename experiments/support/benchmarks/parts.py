@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from adqn_jax import Config, SeedRunner, envs, make_trainer
 from adqn_jax.types import PyTree
 from support.benchmarks.flops import count_flops
-from support.benchmarks.operations import executed
 from support.benchmarks.steps import one_update, sample_rows
 from support.benchmarks.timing import best_seconds
 from support.benchmarks.train import products
@@ -32,9 +31,8 @@ def measure_parts(
 
     Returns:
       Of each part, by its name: the milliseconds of a seed's gradient step on one device, those
-      that its matrix products alone would take, and the latter's share of the former; and the
-      operations that the device executes for it, which on an accelerator do for all its seeds at
-      once. The part called `loss, optimiser` is what the others leave of the whole.
+      that its matrix products alone would take, and the latter's share of the former. The part
+      called `loss, optimiser` is what the others leave of the whole.
     """
     env, env_params = envs.make(env_name)
     trainer = make_trainer(config, env, env_params)
@@ -54,19 +52,15 @@ def measure_parts(
         "heads, forward and backward": (_gradient(networks.heads, (0, 2)), for_heads),
         "all": (update, (states, rows)),
     }
-    with networks.precision():  # gradients are traced here
-        compiled = {
-            name: runner.over_seeds(call).lower(*args).compile()
-            for name, (call, args) in calls.items()
-        }
-    runs = {name: _bind(call, calls[name][1]) for name, call in compiled.items()}
+    runs = {name: _bind(runner.over_seeds(call), args) for name, (call, args) in calls.items()}
     product, product_flops = products(runner)
-    best = best_seconds({"product": product} | runs, seconds)
+    with networks.precision():  # gradients are traced here
+        best = best_seconds({"product": product} | runs, seconds)
 
     devices = runner.sharding.num_devices
-    in_turn = runner.places // devices if jax.devices()[0].platform == "cpu" else 1
-    times = _with_rest({name: 1e3 * best[name] * devices / runner.places for name in runs})
-    operations = _with_rest({name: executed(compiled[name]) // in_turn for name in runs})
+    times = {name: 1e3 * best[name] * devices / runner.places for name in runs}
+    whole = times.pop("all")
+    times |= {"loss, optimiser": whole - sum(times.values()), "all": whole}
 
     flops_per_ms = product_flops / best["product"] / devices / 1e3
     one_seed = jax.tree.map(lambda x: x[0], for_heads)
@@ -75,20 +69,9 @@ def measure_parts(
     once = [encoding_ms, evaluating_ms]
     limits = [*once, *((1 + _BACKWARD) * ms for ms in once), 0.0, (2 + _BACKWARD) * sum(once)]
     return {
-        name: {
-            "ms": ms,
-            "limit_ms": limit,
-            "share_of_limit": limit / ms,
-            "operations": operations[name],
-        }
+        name: {"ms": ms, "limit_ms": limit, "share_of_limit": limit / ms}
         for (name, ms), limit in zip(times.items(), limits, strict=True)
     }
-
-
-def _with_rest(parts: dict[str, float]) -> dict[str, float]:
-    """Add what the other parts leave of all of it."""
-    whole = parts.pop("all")
-    return parts | {"loss, optimiser": whole - sum(parts.values()), "all": whole}
 
 
 def _gradient(function: Callable[..., PyTree], argnums: tuple[int, ...]) -> Callable[..., PyTree]:

@@ -61,7 +61,7 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     trainer = make_trainer(short, env, env_params)
     runner = SeedRunner(trainer, num_seeds, config.hyper)
     runner.compile()
-    runs, product_flops = _runs(runner)
+    runs, product_flops = timed_parts(runner)
     best_seconds(runs, 0.0)
     peak_at_first = peak_bytes()
     best = best_seconds(runs, seconds)
@@ -69,8 +69,12 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
     return _summary(runner, plan, best, product_flops / best["product"], flops, peak_at_first)
 
 
-def _runs(runner: SeedRunner) -> tuple[Runs, int]:
-    """Return what is timed, and the FLOPs of a call of `product`."""
+def timed_parts(runner: SeedRunner) -> tuple[Runs, int]:
+    """Return what is timed, and the FLOPs of a call of `product`.
+
+    `update` takes the gradient steps of an iteration, on the same rows; `loop` is a chunk of
+    iterations, `evaluation` what a log point adds, `product` the yardstick.
+    """
     trainer = runner.trainer
 
     def learn(state: TrainState) -> Any:

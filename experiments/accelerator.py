@@ -1,0 +1,167 @@
+"""Measure this machine's GPU or TPU: tests, throughput, the README's run, and a profile.
+
+Every part is a process of its own, so that each has the device for itself. What a part has found is
+in the folder as soon as it has ended; one that fails or takes too long does not stop the others.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+from adqn_jax.versions import versions
+from support import cli
+
+_HERE = pathlib.Path(__file__).parent
+_TESTS = (
+    "tests/accelerator",
+    "tests/test_envs/test_golden_trajectories.py",
+    "tests/test_adqn_jax/value/test_golden_losses.py",
+    "tests/test_adqn_jax/actor_critic/test_golden_actor_critics.py",
+)
+_ASK = "import jax; print(jax.default_backend(), jax.devices()[0].device_kind, sep='|')"
+_JOB = ("--env", "carflag", "--algo", "adqn-vr", "--seeds", "20")
+_SETTING = ("--env", "carflag", "--algo", "adqn-vr", "--preset", "fast")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A command, and the seconds after which it is stopped."""
+
+    words: tuple[str, ...]
+    seconds: float
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
+    """Name the parts, in their order.
+
+    Args:
+      folder: where the results go.
+      seeds: numbers of seeds whose throughput is measured.
+    """
+
+    def ours(script: str, *words: str) -> tuple[str, ...]:
+        return (sys.executable, str(_HERE / script), *words)
+
+    numbers = tuple(map(str, seeds))
+    scaling = ("scaling", *_SETTING, "--seconds", "1", "--seeds")
+    return {
+        # The README's run, from the start of its process to the last file.
+        "run": Part(ours("run.py", *_JOB, "--out", str(folder / "run")), 180.0),
+        "scaling": Part(
+            ours("benchmark.py", *scaling, *numbers, "--json", str(folder / "scaling.json")), 240.0
+        ),
+        "kernels": Part(
+            ours("benchmark.py", "kernels", *_SETTING, "--json", str(folder / "kernels.json")),
+            120.0,
+        ),
+        # The same machine without its accelerator.
+        "scaling-cpu": Part(
+            ours("benchmark.py", *scaling, *numbers[-1:], "--json", str(folder / "cpu.json")),
+            120.0,
+            {"JAX_PLATFORMS": "cpu"},
+        ),
+        "tests": Part(
+            (sys.executable, "-m", "pytest", "-n", "4", "-W", "default", *_TESTS),
+            240.0,
+            {"ADQN_JAX_TEST_ACCELERATOR": "1"},
+        ),
+    }
+
+
+def measure(
+    to: pathlib.Path = pathlib.Path("docs/results"),
+    only: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (1, 5, 20, 80, 160),
+    seconds: Annotated[float, cli.tyro.conf.arg(metavar="S")] = 570.0,
+) -> None:
+    """Run the parts, one after the other, into a folder that is called after the device.
+
+    Args:
+      to: folder in which that folder is made.
+      only: parts to run: run, scaling, kernels, scaling-cpu, tests; by default all of them.
+      seeds: numbers of seeds whose throughput is measured.
+      seconds: that all parts may take together; those that no time is left for do not begin.
+
+    Raises:
+      ValueError: when there is no accelerator, or no such part.
+    """
+    if not seeds or min(seeds) < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    unknown = set(only) - set(parts(to, seeds))
+    if unknown:
+        known = ", ".join(parts(to, seeds))
+        raise ValueError(f"no part is called {', '.join(sorted(unknown))}; known are {known}")
+    end = time.monotonic() + seconds
+    device = _device()
+    folder = (to / f"gpu-{re.sub('[^a-z0-9]+', '-', device.lower()).strip('-')}").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    done, failed = {}, []
+    for name, part in parts(folder, seeds).items():
+        left = end - time.monotonic()
+        if only and name not in only:
+            continue
+        result = _run(part, min(part.seconds, left), folder / f"{name}.log") if left > 0 else None
+        told = "no time left" if result is None else f"exit code {result['code']}"
+        taken = 0.0 if result is None else result["seconds"]
+        print(f"{name:>12}: {told} after {taken:.0f} s", flush=True)
+        if result is None or result["code"] != 0:
+            failed.append(name)
+        done[name] = result
+        about = {"device": device, "packages": versions("jax", "jaxlib"), "parts": done}
+        (folder / "parts.json").write_text(json.dumps(about, indent=2) + "\n")
+    print(f"results are in {folder}")
+    if failed:
+        sys.exit(f"error: not finished: {', '.join(failed)}; see their logs in {folder}")
+
+
+def _device() -> str:
+    """Return the accelerator's name, as a process of its own sees it.
+
+    Raises:
+      ValueError: when there is none.
+    """
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASK], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        raise ValueError(f"JAX finds no device: {asked.stderr.strip().splitlines()[-1]}")
+    platform, kind = asked.stdout.strip().splitlines()[-1].split("|")
+    if platform == "cpu":
+        raise ValueError("JAX sees a CPU alone; with an NVIDIA GPU: pip install -e '.[cuda13]'")
+    return kind
+
+
+def _run(part: Part, seconds: float, log: pathlib.Path) -> dict[str, float]:
+    """Run a part, its words and its output in a log; return its exit code and seconds."""
+    begin = time.perf_counter()
+    with log.open("w") as output:
+        output.write(f"$ {' '.join(part.words)}\n")
+        output.flush()
+        process = subprocess.Popen(
+            part.words, cwd=_HERE.parent, env=os.environ | part.environment, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too
+            code = process.wait()
+    return {"code": code, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def main() -> None:
+    """Measure."""
+    omit = (cli.tyro.conf.OmitArgPrefixes,)
+    cli.parse(measure, args=sys.argv[1:], description=__doc__, config=omit)
+
+
+if __name__ == "__main__":
+    cli.run(main)
