@@ -18,6 +18,11 @@ from typing import Annotated
 from adqn_jax.versions import versions
 from support import cli
 
+if __name__ == "__main__":
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # the accelerator is left to the parts
+
 _HERE = pathlib.Path(__file__).parent
 _TESTS = (
     "tests/accelerator",

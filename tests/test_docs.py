@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import math
 import pathlib
 import re
@@ -343,3 +344,16 @@ def test_critics_claims() -> None:
             told = [row["claim"], row["env"], row["statement"], row["effect"]]
             told += [f"{row['low']} to {row['high']}", row["p"], row["verdict"]]
             assert f"| {' | '.join(told)} |" in page
+
+
+def test_table_of_a_gpu() -> None:
+    """What the page says about a GPU is in the raw data."""
+    page = (DOCS / "performance.md").read_text()
+    for row in json.loads((DOCS / "results/gpu-nvidia-h200/scaling.json").read_text())["training"]:
+        cells = [
+            row["seeds"], f"{row['loop_simulated']:,.0f}", f"{row['loop_timesteps']:,.0f}",
+            f"{row['share_outside_update']:.1%}".replace("%", " %"),
+            f"{row['share_of_limit_loop']:.1%}".replace("%", " %"),
+            f"{row['compile_seconds']:.0f} s", f"{row['peak_bytes'] / 1e9:.1f} GB",
+        ]  # fmt: skip
+        assert f"| {' | '.join(map(str, cells))} |" in page

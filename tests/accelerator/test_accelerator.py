@@ -1,9 +1,10 @@
-"""What holds on a CPU holds on an accelerator: the same numbers, the same bits twice, no transfers.
+"""What holds on a CPU holds on an accelerator: the same numbers, once and twice, and no transfers.
 
 Not in the default suite, which runs on a CPU: `make gpu`.
 """
 
 import dataclasses
+import os
 from typing import Any
 
 import jax
@@ -51,7 +52,7 @@ def test_is_an_accelerator() -> None:
 
 @pytest.mark.parametrize("name", paper.ENVS)
 def test_environments_step_alike(name: str) -> None:
-    """Bit for bit the observations, rewards and ends that a CPU sees, under random actions."""
+    """The observations, rewards and ends that a CPU sees, under random actions."""
     env, params = envs.make(name)
 
     def episode(key: jax.Array) -> Any:
@@ -70,7 +71,7 @@ def test_environments_step_alike(name: str) -> None:
     with jax.default_device(CPU):
         there = jax.jit(jax.vmap(episode))(jax.device_put(keys, CPU))
     for one, other in zip(raw(here), raw(there), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-6)  # whole numbers are the same
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -91,8 +92,12 @@ def test_numbers_are_those_of_a_cpu(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_the_same_seed_gives_the_same_bits(kind: str) -> None:
-    """Two runs of one program agree in every bit, and nothing moves between host and device."""
+def test_twice_the_same_seed(kind: str) -> None:
+    """Two runs of one program agree, in every bit if XLA was asked to; nothing is transferred.
+
+    XLA's sums on a GPU depend on which thread comes first, unless
+    XLA_FLAGS=--xla_gpu_deterministic_ops=true.
+    """
     runner = runner_of(CONFIGS[kind])
     runner.compile()
     finals = []
@@ -103,8 +108,12 @@ def test_the_same_seed_gives_the_same_bits(kind: str) -> None:
             for _ in range(3):
                 states = runner.iterate(states)
         finals.append(raw(states))
+    exact = "xla_gpu_deterministic_ops=true" in os.environ.get("XLA_FLAGS", "")
     for one, other in zip(*finals, strict=True):
-        np.testing.assert_array_equal(one, other)
+        if exact:
+            np.testing.assert_array_equal(one, other)
+        else:
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     found = runner.evaluate(states)
     assert np.isfinite(found["eval_return"]).all()
     assert len(found["eval_return"]) == SEEDS

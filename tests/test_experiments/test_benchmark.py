@@ -12,12 +12,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+import accelerator
 import benchmark
 from adqn_jax import envs, make_trainer
 from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
 from settings import on_policy, small
 from support.benchmarks.flops import count_flops
+from support.benchmarks.kernels import Executed, covered, profile
 from support.benchmarks.operations import Loop, loops, loops_of_a_step
 from support.benchmarks.precision import with_rounded_products
 from support.benchmarks.processes import rates
@@ -249,3 +251,29 @@ def test_benchmark_refuses_cores(words: tuple[str, ...], sentence: str) -> None:
     ended = call(benchmark.main, "processes", *words)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert sentence in ended.err
+
+
+def test_kernels_are_counted() -> None:
+    """The profiler's operations grow with the work; what is busy is within the span."""
+
+    def run(steps: int) -> Executed:
+        product = jax.jit(lambda x: jax.lax.fori_loop(0, steps, lambda _, y: jnp.sin(y @ x), x))
+        return profile(lambda: product(jnp.eye(32)), 2)
+
+    few, many = run(10), run(110)
+    assert many.operations - few.operations >= 100
+    assert many.operations_per_step == many.operations / 2
+    assert 0 < many.busy_ms <= many.span_ms
+    assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [((), "sees a CPU alone"), (("--only", "speed"), "no part is called speed; known are run,")],
+)
+def test_without_an_accelerator(words: tuple[str, ...], sentence: str) -> None:
+    """One sentence, and nothing is made."""
+    done = call(accelerator.main, "--to", "results", *words)
+    assert done.code == 2
+    assert sentence in done.err
+    assert not pathlib.Path("results").exists()

@@ -92,7 +92,7 @@ def _summary(operations: list[tuple[str, float, float]], gradient_steps: int) ->
         raise ValueError("JAX's profiler saw no operation on this device")
     spans = [(begin, end) for _, begin, end in operations]
     span = max(end for _, end in spans) - min(begin for begin, _ in spans)
-    busy = _covered(spans)
+    busy = covered(spans)
     by_kind: dict[str, list[float]] = collections.defaultdict(list)
     for name, begin, end in operations:
         by_kind[name].append((end - begin) / 1e6)
@@ -109,7 +109,7 @@ def _summary(operations: list[tuple[str, float, float]], gradient_steps: int) ->
     )
 
 
-def _covered(spans: Iterable[tuple[float, float]]) -> float:
+def covered(spans: Iterable[tuple[float, float]]) -> float:
     """Return how much of the line a set of intervals covers."""
     covered, until = 0.0, float("-inf")
     for begin, end in sorted(spans):
