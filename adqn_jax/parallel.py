@@ -114,13 +114,24 @@ class SeedRunner:
     @property
     def bytes_needed(self) -> int:
         """Device memory of the compiled program that needs most, with states, over all devices."""
-        states = self._init.memory_analysis().output_size_in_bytes
         per_device = max(
             _needed(self._init),
             _needed(self._iterate),
-            _needed(self._evaluate, states),  # there, though it reads a part of them only
+            # All states are there, though it reads a part of them only.
+            _needed(self._evaluate, self._bytes_of_states),
         )
         return per_device * self.sharding.num_devices
+
+    @property
+    def bytes_shared(self) -> int:
+        """Of these, what does not grow with the seeds: what those in turn work with."""
+        if not self._one_by_one:
+            return 0
+        return self.bytes_needed - self._bytes_of_states * self.sharding.num_devices
+
+    @property
+    def _bytes_of_states(self) -> int:
+        return int(self._init.memory_analysis().output_size_in_bytes)
 
     def init(self, key: Array) -> TrainState:
         """Start all seeds from `fold_in(key, seed)`, the same at every point."""

@@ -79,9 +79,13 @@ def test_states_are_replaced_in_place(one_by_one: Any) -> None:
     ],
 )
 def test_bytes_needed(
-    init: tuple[int, ...], iterate: tuple[int, ...], evaluate: tuple[int, ...], needed: int
-) -> None:
-    """Those of the neediest program, on two devices: arguments, results, what is both, the rest."""
+    init: tuple[int, ...], iterate: tuple[int, ...], evaluate: tuple[int, ...], needed: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Those of the neediest program, on two devices: arguments, results, what is both, the rest.
+
+    On a CPU seeds share what is not their states, of 70 bytes.
+    """
     runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
     names = ("argument", "output", "alias", "temp")
     for name, sizes in (("_init", init), ("_iterate", iterate), ("_evaluate", evaluate)):
@@ -89,7 +93,9 @@ def test_bytes_needed(
             **{f"{n}_size_in_bytes": size for n, size in zip(names, sizes, strict=True)}
         )
         setattr(runner, name, SimpleNamespace(memory_analysis=lambda analysis=analysis: analysis))
-    assert runner.bytes_needed == 2 * needed
+    assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 2 * (needed - 70))
+    monkeypatch.setattr(SeedRunner, "_one_by_one", False)
+    assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 0)
 
 
 def test_seeds_are_reported_by_point(one_by_one: Any) -> None:
