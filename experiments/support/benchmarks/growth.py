@@ -132,6 +132,7 @@ def growth(
         raise ValueError(f"factors must be at least 2, got {factors}")
     load = [os.getloadavg()[0]]
     base, rows = _in_new_process(work), []
+    about = {"work": dataclasses.asdict(work), "cores": cli.cores(), "load_average": load}
     titles = ("iteration", "of predicted", "memory", "of predicted")
     print(" " * 26 + "".join(f"{title:>14}" for title in titles))
     for axis in axes:
@@ -142,10 +143,9 @@ def growth(
                 found = _in_new_process(dataclasses.replace(work, **{axis: value}))
             rows.append({"axis": axis, "value": value, **_beside(found, base)})
             print(_line(rows[-1]), flush=True)
-    load.append(os.getloadavg()[0])
-    if json is not None:
-        machine = {"cores": cli.cores(), "load_average": load}
-        write(json, {"work": dataclasses.asdict(work), "machine": machine, "growth": rows})
+            load.append(os.getloadavg()[0])
+            if json is not None:  # what is there, should the next take too long
+                write(json, {**about, "growth": rows})
 
 
 def _beside(found: Cost, base: Cost) -> dict[str, float]:
