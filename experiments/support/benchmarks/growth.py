@@ -133,8 +133,7 @@ def growth(
     load = [os.getloadavg()[0]]
     base, rows = _in_new_process(work), []
     about = {"work": dataclasses.asdict(work), "cores": cli.cores(), "load_average": load}
-    titles = ("iteration", "of predicted", "memory", "of predicted")
-    print(" " * 26 + "".join(f"{title:>14}" for title in titles))
+    print("| what grows | to | iteration | of predicted | memory | of predicted |", flush=True)
     for axis in axes:
         for factor in (1, *sorted(factors)):
             value = getattr(work, axis) * factor
@@ -142,7 +141,7 @@ def growth(
             if factor > 1:
                 found = _in_new_process(dataclasses.replace(work, **{axis: value}))
             rows.append({"axis": axis, "value": value, **_beside(found, base)})
-            print(_line(rows[-1]), flush=True)
+            print(line(rows[-1]), flush=True)
             load.append(os.getloadavg()[0])
             if json is not None:  # what is there, should the next take too long
                 write(json, {**about, "growth": rows})
@@ -159,12 +158,14 @@ def _beside(found: Cost, base: Cost) -> dict[str, float]:
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    return (
-        f"{row['axis']:>16}{row['value']:>10,}{1e3 * row['seconds']:>11.1f} ms"
-        f"{row['seconds_of_predicted']:>14.2f}{row['bytes'] / 2**20:>10.1f} MiB"
-        f"{row['bytes_of_predicted']:>14.2f}"
-    )
+def line(row: dict[str, Any]) -> str:
+    """Say what was found at a point, as a row of the table in docs/performance.md."""
+    cells = (
+        row["axis"].replace("_", " "), f"{row['value']:,}", f"{1e3 * row['seconds']:,.0f} ms",
+        f"{row['seconds_of_predicted']:.2f}", f"{row['bytes'] / 2**20:,.0f} MiB",
+        f"{row['bytes_of_predicted']:.2f}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _in_new_process(work: Work) -> Cost:
