@@ -194,26 +194,31 @@ def _measure(work: Work) -> Cost:
     with no_cache():  # what compiling takes is told, too
         runner.compile()
     bytes_compiling = peak_bytes()
+    seconds, product_rate = _timed(runner, work.seconds)
     bytes_before, most = _grown(lambda: _live(runner))
+    trainer, shapes = runner.trainer, runner.seed_shapes
+    return Cost(
+        seconds=seconds,
+        flops=runner.places * count_flops(lambda x: trainer.iterate(x, config.hyper, 1), shapes),
+        product_gflops=product_rate / 1e9,
+        bytes=most,
+        predicted_bytes=Memory.of(runner).total,
+        bytes_before=bytes_before,
+        bytes_compiling=bytes_compiling,
+    )
 
+
+def _timed(runner: SeedRunner, seconds: float) -> tuple[float, float]:
+    """Return the seconds of an iteration, and the FLOPs of large products in a second."""
     states = [runner.init(jax.random.key(0))]
 
     def iterate() -> Any:
         states.append(runner.iterate(states.pop()))  # donates the states before
         return states[0]
 
-    product, product_flops = products(runner)
-    best = best_seconds({"product": product, "iterations": iterate}, work.seconds)
-    trainer, shapes = runner.trainer, runner.seed_shapes
-    return Cost(
-        seconds=best["iterations"] / trainer.plan.iterations_per_chunk,
-        flops=runner.places * count_flops(lambda x: trainer.iterate(x, config.hyper, 1), shapes),
-        product_gflops=product_flops / best["product"] / 1e9,
-        bytes=most,
-        predicted_bytes=Memory.of(runner).total,
-        bytes_before=bytes_before,
-        bytes_compiling=bytes_compiling,
-    )
+    product, flops = products(runner)
+    best = best_seconds({"product": product, "iterations": iterate}, seconds)
+    return best["iterations"] / runner.trainer.plan.iterations_per_chunk, flops / best["product"]
 
 
 def _live(runner: SeedRunner) -> None:
@@ -227,7 +232,8 @@ def _live(runner: SeedRunner) -> None:
 def _grown(run: Callable[[], None]) -> tuple[int, int]:
     """Return the bytes in use before, and how many more there were at most while it ran.
 
-    They are of all devices; on a CPU of the process, whose own needs a first run has met.
+    They are of all devices, at most until now; on a CPU of the process, whose own needs a first run
+    has met.
 
     Raises:
       ValueError: when there is neither an accelerator nor Linux to ask.
