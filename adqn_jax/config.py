@@ -77,9 +77,10 @@ class NetworkConfig:
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
     """Channels of the convolutions of grids and pictures; of other spaces nothing reads them."""
-    grid_encoder: Literal["convolutions", "cells"] = "convolutions"
-    """How grids of indices are encoded: by convolutions, as the authors do; or cell by cell, what
-    there is anywhere, and what is where. Of other spaces nothing reads it."""
+    grid_encoder: Literal["convolutions", "cells", "pairs"] = "convolutions"
+    """How grids of indices are encoded: by convolutions, as the authors do; cell by cell, what
+    there is anywhere, and what is where; or by which indices meet in a cell. Of other spaces
+    nothing reads it."""
     gru_init: Annotated[Literal["uniform", "orthogonal"], RECURRENT] = "uniform"
     """Initial recurrent weights: uniform in +-1/sqrt(history_size), or orthogonal per gate. Read
     when `history` is `gru` or `lstm`."""

@@ -19,16 +19,16 @@ import jax
 from adqn_jax import Config
 from adqn_jax.config import check
 from adqn_jax.results import tables
-from support.binding import EPISODES, Binding
+from support.binding import Binding
 
-_STEPS_PER_ROW = 50
+_EPISODES_PER_ROW = 3_200
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
     """What is trained, and for how long."""
 
-    grid_encoder: Literal["convolutions", "cells"] = "cells"
+    grid_encoder: Literal["convolutions", "cells", "pairs"] = "cells"
     """How grids of indices are encoded."""
     conv_channels: tuple[int, ...] = (16,)
     """Channels of the convolutions."""
@@ -36,6 +36,10 @@ class Args:
     """Features of an observation."""
     history_size: int = 64
     """Width of the GRU that remembers."""
+    batch: int = 64
+    """Episodes of a gradient step, a divisor of 3,200."""
+    recall_weight: float = 0.0
+    """Weight of the loss by which the history must tell what it has been shown; 0: none."""
     learning_rate: float = 2e-3
     """Step size of Adam."""
     episodes: int = 40_000
@@ -58,24 +62,29 @@ def main() -> None:
     tables.check_ending(args.to)
     if args.seeds < 1 or args.episodes < 1 or not args.learning_rate > 0:
         raise ValueError("seeds and episodes must be at least 1, learning_rate greater than 0")
-    network = Config().replace(
+    if args.batch < 1 or _EPISODES_PER_ROW % args.batch:
+        raise ValueError(f"batch must divide {_EPISODES_PER_ROW}, got {args.batch}")
+    config = Config().replace(
         gru_init="orthogonal", update_gate_bias=1.0, grid_encoder=args.grid_encoder,
         conv_channels=args.conv_channels, embedding_size=args.embedding_size,
-        history_size=args.history_size,
+        history_size=args.history_size, recall_weight=args.recall_weight,
     )  # fmt: skip
-    check(network)
-    binding, rows = Binding(network.network, args.learning_rate), []
+    check(config)
+    binding = Binding(config.network, args.learning_rate, args.batch, args.recall_weight)
+    rows = []
     for seed in range(args.seeds):
         key = jax.random.fold_in(jax.random.key(args.seed), seed)
         key_init, key_train = jax.random.split(key)
         learner, begin, episodes = binding.init(key_init), time.process_time(), 0
         while episodes < args.episodes:
-            keys = jax.random.split(jax.random.fold_in(key_train, episodes), _STEPS_PER_ROW)
+            steps = _EPISODES_PER_ROW // args.batch
+            keys = jax.random.split(jax.random.fold_in(key_train, episodes), steps)
             learner, accuracy = binding.train(learner, keys)
-            episodes += EPISODES * _STEPS_PER_ROW
+            episodes += _EPISODES_PER_ROW
             rows.append(
                 {
                     "grid_encoder": args.grid_encoder,
+                    "recall_weight": args.recall_weight,
                     "seed": seed,
                     "episodes": episodes,
                     "accuracy": round(float(accuracy), 4),

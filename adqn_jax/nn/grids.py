@@ -1,9 +1,11 @@
 """Encoders of what has rows and columns: grids of indices, and pictures."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
@@ -69,6 +71,52 @@ class CellEncoder(nn.Module):
         return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
 
 
+class PairEncoder(nn.Module):
+    """A grid of indices by what meets in a cell: kind and colour, say, of one thing.
+
+    For any two indices of a cell there is a bit, whether they meet in some cell of the grid: "a
+    green beacon is in view" is an input, and need not be learned. A layer that all cells share
+    looks at each in the light of these bits, and finds, say, the exit that has the beacon's colour;
+    a narrower one keeps what is in each place. Arguments as of `GridEncoder`.
+    """
+
+    num_indices: int
+    features: int
+
+    @nn.compact
+    def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
+        """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
+        anywhere = pairs(grid, self.num_indices)
+        light = Linear(_OF_CELL, xavier_relu, name="grid")(anywhere)
+        cells = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
+        cells = Linear(_OF_CELL, xavier_relu, name="cell")(cells) + light[..., None, None, :]
+        placed = nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(nn.relu(cells)))
+        joined = [_flat(placed), anywhere, *(flat.astype(cells.dtype) for flat in flats)]
+        return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
+
+
+def pairs(grid: Array, num_indices: int) -> Array:
+    """Say which indices of two channels meet in some cell of a grid.
+
+    Args:
+      grid: indices, [..., R, C, K]; of one channel, it is said which of them there are.
+      num_indices: n, all indices are below it.
+
+    Returns:
+      0 or 1, float [..., K (K - 1) / 2 * n^2], or [..., n] where K is 1.
+    """
+    lead, (rows, columns, channels) = grid.shape[:-3], grid.shape[-3:]
+    cells = jnp.reshape(grid, (*lead, rows * columns, channels))
+    there = jax.nn.one_hot(cells, num_indices)
+    if channels == 1:
+        return there[..., 0, :].max(-2)
+    meets = [
+        jnp.einsum("...ca,...cb->...ab", there[..., i, :], there[..., j, :])
+        for i, j in itertools.combinations(range(channels), 2)
+    ]
+    return jnp.reshape(jnp.minimum(jnp.stack(meets, -3), 1.0), (*lead, -1))
+
+
 class DictGridEncoder(nn.Module):
     """Entries of a Dict space, encoded together: one grid, its channels, and vectors."""
 
@@ -126,6 +174,8 @@ def _grid_encoder(space: spaces.Box, config: NetworkConfig) -> nn.Module:
     of, features = num_indices(space), config.embedding_size
     if config.grid_encoder == "cells":
         return CellEncoder(of, features)
+    if config.grid_encoder == "pairs":
+        return PairEncoder(of, features)
     return GridEncoder(of, features, config.conv_channels)
 
 

@@ -110,6 +110,10 @@ class LossConfig:
     """Mean over all transitions of a batch; or over those of each episode that lies whole in a
     row, then over the episodes, as in the authors' trainer."""
 
+    recall_weight: Annotated[float, Range(0)] = 0.0
+    """Weight of a further loss: how badly Q's encoded history tells what the episode has shown so
+    far, in nats. For observations that are Discrete or grids of indices; 0: it is not asked."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(LoopConfig):

@@ -73,8 +73,9 @@ class Learner:
     @property
     def diagnostics(self) -> tuple[str, ...]:
         """Names of what `update` reports."""
-        nothing = dict.fromkeys(self.networks.models, jnp.float32(0.0))
-        return tuple(_diagnostics(nothing, nothing, nothing))
+        of_values = dict.fromkeys(self.networks.models, jnp.float32(0.0))
+        asked = {} if self.networks.recall is None else {"recall": jnp.float32(0.0)}
+        return tuple(_diagnostics(of_values | asked, of_values, of_values | asked))
 
     def init_opt_state(self, params: Params) -> PyTree:
         """Return the optimiser's first state, one per network."""
@@ -98,7 +99,8 @@ class Learner:
 
         Returns:
           What has changed; the diagnostics are `loss_q`, `grad_norm_q` (before clipping), `mean_q`
-          (of actions taken), and the same of U.
+          (of actions taken), and the same of U; with `recall_weight`, `loss_recall`, nats, and
+          `grad_norm_recall`, of what is asked beside.
         """
         networks = self.networks
         keys = jax.random.split(key, 3)
@@ -111,7 +113,11 @@ class Learner:
             compared = regression.compare(rows, online, own, keys[2])
             by_model = average(self.config, rows, compared, row_weight)
             mean = {name: _mean_taken(getattr(online.values, name), rows) for name in by_model}
-            return sum(by_model.values(), jnp.float32(0.0)), (compared, by_model, mean)
+            total = sum(by_model.values(), jnp.float32(0.0))
+            if online.recalled is not None:
+                by_model["recall"] = self._recall_loss(online.recalled, rows)
+                total = total + self.config.recall_weight * by_model["recall"]
+            return total, (compared, by_model, mean)
 
         with networks.precision():
             grads, (compared, by_model, mean) = jax.grad(loss, has_aux=True)(params)
@@ -124,6 +130,12 @@ class Learner:
             diagnostics=_diagnostics(by_model, mean, norms),
             errors=jnp.stack(errors).mean(0),
         )
+
+    def _recall_loss(self, log_odds: Array, rows: Rows) -> Array:
+        """Return the mean over transitions of what Q's history does not tell, a scalar."""
+        assert self.networks.recall is not None
+        left = self.networks.recall.loss(log_odds, rows.inputs)
+        return jnp.sum(slot_weights(self.config, rows) * left)
 
     def _optimiser(self, hyper: Hyperparameters) -> Any:
         return adam(hyper.learning_rate, hyper.adam_eps, self.max_grad_norm)

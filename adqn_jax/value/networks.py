@@ -15,6 +15,7 @@ from adqn_jax.explore import at_random
 from adqn_jax.nn import model
 from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead
 from adqn_jax.nn.model import Model, Sees, make_model
+from adqn_jax.nn.recall import Recall, make_recall
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Inputs, Params, PyTree
 from adqn_jax.value.algorithms import get_algorithm
@@ -46,6 +47,8 @@ class Outputs:
     u: Array | None  # [T, B, A, *shape]
     fractions: Array | None  # [T, B, N] at which implicit quantiles were asked for
     values: Values
+    recalled: Array | None = None
+    """[T, B, N] log odds of what the episode has shown, where that is asked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,8 @@ class ValueNetworks:
     distribution: Distribution
     """What the heads' numbers say."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
+    recall: Recall | None = None
+    """What Q's history is asked for beside values; its parameters are called "recall"."""
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -63,7 +68,11 @@ class ValueNetworks:
 
     def init(self, key: Array, inputs: Inputs) -> Params:
         """Draw parameters; `key` is consumed, `inputs`, leaves [T, B, ...], give shapes only."""
-        return model.init(self.models, key, inputs)
+        params = model.init(self.models, key, inputs)
+        if self.recall is not None:
+            encoded = self.encode(params, jax.tree.map(lambda x: x[:1, :1], inputs))
+            params["recall"] = self.recall.init(key, encoded["q"])  # zeros: it needs no key
+        return params
 
     def memory(self, *lead: int) -> PyTree:
         """Return empty histories, [*lead, H]."""
@@ -114,7 +123,11 @@ class ValueNetworks:
             fractions = jax.random.uniform(key, shape, jnp.float32)
         of_heads = self.heads(params, inputs, encoded, fractions)
         fixed = of_heads if fractions is None else self.heads(params, inputs, encoded)
-        return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed))
+        recalled: Array | None = None
+        if self.recall is not None:
+            with self.precision():
+                recalled = jnp.asarray(self.recall.apply(params["recall"], encoded["q"]))
+        return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed), recalled)
 
     def encode(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Encode every slot's history, [T, B, H], for each model that reads it."""
@@ -151,7 +164,8 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     """Choose the models of an algorithm.
 
     Raises:
-      ValueError: when a categorical distribution has no range, or actions are continuous.
+      ValueError: when a categorical distribution has no range, actions are continuous, or
+        observations show nothing that can be asked for.
     """
     privileged = get_algorithm(config.algorithm).privileged
     sees: dict[str, Sees] = {"q": "history"}
@@ -160,7 +174,8 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     distribution = make_distribution(config.heads)
     head = _head(config, spaces.num_actions, distribution)
     models = {name: make_model(what, head, spaces, config.network) for name, what in sees.items()}
-    return ValueNetworks(models, distribution, config.network.matmul_precision)
+    recall = make_recall(spaces.observation) if config.loss.recall_weight else None
+    return ValueNetworks(models, distribution, config.network.matmul_precision, recall)
 
 
 def _head(config: Config, actions: int, distribution: Distribution) -> nn.Module:

@@ -10,7 +10,7 @@ import numpy as np
 import binding
 from adqn_jax import NetworkConfig
 from runs import call
-from support.binding import EPISODES, STEPS, Binding
+from support.binding import STEPS, Binding
 
 NETWORK = NetworkConfig(embedding_size=8, history_size=8, grid_encoder="cells")
 
@@ -25,7 +25,7 @@ def test_what_is_asked() -> None:
     inputs, asked, right = jax.tree.map(lambda x: np.asarray(x[0]), walks)
     grids = inputs.observation
     kind, colour = grids[..., 0], grids[..., 2]
-    for episode in range(EPISODES):
+    for episode in range(asked.shape[1]):
         remembered = None
         for step in range(STEPS):
             beacon = kind[step, episode] == 5
@@ -40,7 +40,8 @@ def test_what_is_asked() -> None:
 
 def test_command(tmp_path: pathlib.Path) -> None:
     """A row for each seed and 3,200 episodes, and a sentence for what cannot be."""
-    words = ("--embedding-size", "8", "--history-size", "8", "--grid-encoder", "cells")
+    words = ("--embedding-size", "8", "--history-size", "8", "--grid-encoder", "pairs")
+    words += ("--recall-weight", "0.1", "--batch", "32")
     table = tmp_path / "binding.csv"
     done = call(binding.main, *words, "--episodes", "1", "--to", str(table))
     assert done.code == 0, done.err

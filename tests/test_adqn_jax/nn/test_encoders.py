@@ -17,6 +17,7 @@ from adqn_jax.nn.grids import image_strides
 WIDTH, LEAD = 6, (4, 2)
 CONFIG = NetworkConfig(embedding_size=WIDTH, conv_channels=(3,))
 CELLS = dataclasses.replace(CONFIG, grid_encoder="cells")
+PAIRS = dataclasses.replace(CONFIG, grid_encoder="pairs")
 GRID = Box(0, 8, (3, 5, 2), jnp.uint8)
 IMAGE = Box(0.0, 1.0, (3, 5, 2))
 LARGER = Box(0, 8, (3, 5, 2, 1), jnp.uint8)
@@ -68,7 +69,8 @@ def elements(space: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("kind", "config"),
-    [(kind, CONFIG) for kind in KINDS] + [(kind, CELLS) for kind in ("grid", "dict")],
+    [(kind, CONFIG) for kind in KINDS]
+    + [(kind, of) for kind in ("grid", "dict") for of in (CELLS, PAIRS)],
 )
 def test_shapes(kind: str, config: NetworkConfig) -> None:
     """Float features of each element, as wide as asked for; flat states stay as they are."""
@@ -96,7 +98,7 @@ def test_unknown_spaces_are_refused(space: Any) -> None:
             choose(space, CONFIG)
 
 
-@pytest.mark.parametrize("config", [CONFIG, CELLS], ids=["convolutions", "cells"])
+@pytest.mark.parametrize("config", [CONFIG, CELLS, PAIRS], ids=["convolutions", "cells", "pairs"])
 @pytest.mark.parametrize("kind", ["discrete", "grid", "dict"])
 def test_every_index_has_a_vector_of_its_own(kind: str, config: NetworkConfig) -> None:
     """The least and the greatest index of a space are told apart."""
@@ -115,9 +117,12 @@ def test_every_index_has_a_vector_of_its_own(kind: str, config: NetworkConfig) -
     assert np.isfinite(module.apply(params, high)).all()
 
 
-def test_cells_know_things_wherever_they_are() -> None:
+@pytest.mark.parametrize(
+    ("config", "name"), [(CELLS, "CellEncoder_0"), (PAIRS, "PairEncoder_0")], ids=["cells", "pairs"]
+)
+def test_things_are_known_wherever_they_are(config: NetworkConfig, name: str) -> None:
     """But for what is kept of places, moving things changes nothing; swapping colours does."""
-    module = observation_encoder(GRID, CELLS)
+    module = observation_encoder(GRID, config)
     params = module.init(jax.random.key(0), elements(GRID))
 
     def features(placed: bool, *cells: tuple[int, int, int, int]) -> Any:
@@ -125,10 +130,10 @@ def test_cells_know_things_wherever_they_are() -> None:
         grid = np.zeros(GRID.shape, np.uint8)
         for row, column, kind, colour in cells:
             grid[row, column] = kind, colour
-        parts = dict(params["params"]["CellEncoder_0"])
+        parts = dict(params["params"][name])
         if not placed:
             parts["place"] = jax.tree.map(jnp.zeros_like, parts["place"])
-        return module.apply({"params": {"CellEncoder_0": parts}}, grid)
+        return module.apply({"params": {name: parts}}, grid)
 
     things = (0, 1, 3, 5), (2, 2, 4, 6)
     moved = (1, 4, 3, 5), (0, 0, 4, 6)
