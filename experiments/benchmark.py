@@ -19,7 +19,8 @@ from support.benchmarks.kernels import measure_kernels
 from support.benchmarks.operations import loops_of_a_step
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
-from support.benchmarks.peers import peers
+from support.benchmarks.peers import contender, peers, peers_table
+from support.benchmarks.ppo import ppo
 from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
@@ -264,7 +265,8 @@ def main() -> None:
     jobs: dict[str, Any] = {
         "envs": envs, "replay": replay, "precision": precision, "start": start, "train": train,
         "scaling": scaling, "parts": parts, "kernels": kernels, "draw": draw,
-        "reference": reference, "peers": peers, "processes": processes, "runners": runners,
+        "reference": reference, "peers": peers, "contender": contender,
+        "peers-table": peers_table, "ppo": ppo, "processes": processes, "runners": runners,
         "cost": cost, "growth": growth,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)

@@ -85,7 +85,8 @@ WIDE = (
     # Every command with every family; one family's stay.
     r"test_(imitation|actor_critics)\.py::test_every_command",
     r"test_any_gymnax_environment",
-    r"test_peers_are_measured",
+    r"test_throughput_beside_another",
+    r"test_peers\.py::test_by_turns",
     # Pages in a browser.
     r"test_report\.py::test_in_a_browser",
     r"test_tutorial\.py::test_it_runs_from_top_to_bottom",

@@ -35,7 +35,7 @@ from adqn_jax.runs.records import Records
 from policies import teacher
 from settings import imitating, on_policy, small
 from support import measures, paper, presets
-from support.benchmarks import growth
+from support.benchmarks import growth, peers
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -302,6 +302,17 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
 def test_the_presets_are_those_of_the_code() -> None:
     """algorithms.md shows what the presets set."""
     assert presets.table() in (DOCS / "algorithms.md").read_text()
+
+
+def test_settings_of_peers() -> None:
+    """performance.md shows what others are given."""
+    assert peers.settings_table() in (DOCS / "performance.md").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "results").glob("peers*.json")), ids=str)
+def test_tables_of_peers(path: pathlib.Path) -> None:
+    """What is written of the time until a task is solved is what was measured."""
+    assert peers.table(peers.read(path)) in (DOCS / "performance.md").read_text()
 
 
 def _without_chance(line: str) -> list[str]:

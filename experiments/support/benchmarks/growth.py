@@ -194,8 +194,9 @@ def _measure(work: Work) -> Cost:
     with no_cache():  # what compiling takes is told, too
         runner.compile()
     bytes_compiling = peak_bytes()
-    seconds, product_rate = _timed(runner, work.seconds)
+    # Before times: what these free would be taken again, and seem to cost nothing.
     bytes_before, most = _grown(lambda: _live(runner))
+    seconds, product_rate = _timed(runner, work.seconds)
     trainer, shapes = runner.trainer, runner.seed_shapes
     return Cost(
         seconds=seconds,

@@ -1,181 +1,273 @@
-"""Recurrent PPO of others beside ours: the same environments and settings, by turns."""
+"""Ours and peers by turns, each in a process of its own, until the task is solved."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
+import os
 import pathlib
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any, Literal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import jax
-
-from adqn_jax import SeedRunner, actor_critic, envs, make_trainer
+from adqn_jax import envs
+from adqn_jax.results.tables import markdown
 from support import presets
-from support.benchmarks import purejaxrl
+from support.benchmarks.checkouts import OlderEnvironment
+from support.benchmarks.contenders import PEERS, TARGET, Task, train
 from support.benchmarks.output import JsonFile, write
-from support.benchmarks.timing import no_cache
+
+_COMMAND = pathlib.Path(__file__).parents[2] / "benchmark.py"
+_SPARE_SECONDS = 300.0  # to start, compile, and reach the log point after its time is up
+_ONE_DEVICE = "--xla_force_host_platform_device_count=1"
+_INFINITE = float("inf")
+
+Row = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class PeerSetting:
-    """What both train: recurrent PPO, theirs with a GRU of 128 units."""
+def contender(task: Task) -> None:
+    """Train one contender of `peers` in this process, and tell each log point as a line of JSON.
 
-    num_envs: int = 64
-    """Environments of a seed."""
-    steps: int = 128
-    """Steps of each environment between updates; histories go on from one segment to the next."""
-    iterations: int = 8
-    """Segments in a run that is timed, each followed by 4 epochs of 4 minibatches."""
-
-    widths: Literal["theirs", "fast"] = "theirs"
-    """Our networks: as wide as theirs, or those of our preset `fast`, which are narrower."""
-
-    encoders: Literal["separate", "shared"] = "separate"
-    """Whether our actor and critic have a GRU each, or one, as theirs have."""
-
-    def __post_init__(self) -> None:
-        """Refuse what neither can train."""
-        if self.num_envs < 4 or self.num_envs % 4:
-            raise ValueError(f"4 minibatches must divide num_envs, got {self.num_envs}")
-        if min(self.steps, self.iterations) < 1:
-            raise ValueError("steps and iterations must be at least 1")
-
-    @property
-    def _timesteps(self) -> int:
-        return self.num_envs * self.steps * self.iterations
-
-    def ours(self, env_name: str) -> actor_critic.Config:
-        """Return our configuration for an environment: the options nearest to the checkout's.
-
-        The inputs of each GRU are 128 wide, too: of an observation and the action before, 64 each.
-        """
-        config = actor_critic.Config(algorithm="ppo").replace(
-            learning_rate=2.5e-4, rate_end=0.0, adam_eps=1e-5, discount=0.99, return_lambda=0.95,
-            entropy_start=0.01, entropy_end=0.01, clip_range=0.2, value_clip_range=0.2,
-            value_weight=0.25, embedding_size=64, history_size=128, head_sizes=(128,),
-            gru_init="orthogonal", returns="lambda", over_time="mean", discount_policy=False,
-            normalise_advantages=True, value_loss="clipped", time_limit="terminates",
-            total_timesteps=self._timesteps, log_every=self._timesteps, num_envs=self.num_envs,
-            steps_per_iteration=self.steps, histories="continued", epochs=4, minibatches=4,
-            target="none", max_grad_norm=0.5, history_encoders=self.encoders,
-        )  # fmt: skip
-        if self.widths == "fast":
-            network = presets.preset("fast", env_name, "ppo").network
-            config = dataclasses.replace(config, network=network)
-        return config
-
-    def theirs(self, timesteps: int) -> dict[str, Any]:
-        """Return their configuration of a run of so many timesteps."""
-        return {
-            "LR": 2.5e-4, "NUM_ENVS": self.num_envs, "NUM_STEPS": self.steps,
-            "TOTAL_TIMESTEPS": timesteps, "UPDATE_EPOCHS": 4, "NUM_MINIBATCHES": 4, "GAMMA": 0.99,
-            "GAE_LAMBDA": 0.95, "CLIP_EPS": 0.2, "ENT_COEF": 0.01, "VF_COEF": 0.5,
-            "MAX_GRAD_NORM": 0.5, "ENV_NAME": "", "ANNEAL_LR": True, "DEBUG": False,
-        }  # fmt: skip
+    Args:
+      task: what is trained.
+    """
+    for line in train(task):
+        print(json.dumps(line), flush=True)
 
 
 def peers(
-    checkout: pathlib.Path, setting: PeerSetting,
-    names: tuple[str, ...] = ("carflag", "heavenhell-3"), seeds: tuple[int, ...] = (1, 8),
-    rounds: int = 5, json: JsonFile = None,
+    purejaxrl: pathlib.Path | None = None, purejaxql: pathlib.Path | None = None,
+    names: tuple[str, ...] = ("carflag", "heavenhell-3", "heavenhell-4"),
+    algos: tuple[str, ...] = ("adqn-vr",), seeds: int = 4, rounds: int = 1,
+    seconds: float = 300.0, json: JsonFile = None,
 ) -> None:  # fmt: skip
-    """Train purejaxrl's recurrent PPO and ours by turns, in one process, and compare.
+    """Train ours and others by turns until the mean greedy return over seeds reaches 0.9.
 
-    Rates are environment steps per second, of all seeds together, from the keys to the last
-    gradient step. Compiling is timed apart, and neither side evaluates.
+    Each has a process of its own and the same cores. Ours are trained by the preset `fast`.
 
     Args:
-      checkout: a checkout of github.com/luchris429/purejaxrl; it needs the package distrax.
-      setting: what both train.
+      purejaxrl: a checkout of github.com/luchris429/purejaxrl; it needs the package distrax.
+      purejaxql: a checkout of github.com/mttga/purejaxql.
       names: environments whose observations are Discrete or a Box, as `run.py --env` takes them.
-      seeds: numbers of seeds; theirs are mapped over by `jax.vmap`.
-      rounds: how often each is timed; medians count.
+      algos: ours.
+      seeds: seeds of each, trained side by side.
+      rounds: how often each is trained, each time with other seeds; medians count.
+      seconds: how long each may train; compiling is not counted.
       json: where to write the results, too.
     """
-    if not names or not seeds or min(*seeds, rounds) < 1:
-        raise ValueError("name an environment; numbers of seeds, and rounds, must be at least 1")
-    module = purejaxrl.load(checkout)
-    rows = []
-    with no_cache():
-        for name, number in itertools.product(names, seeds):
-            rows.append(compare(module, setting, name, number, rounds))
-            print(f"{name:>16}, {number} seeds: {_told(rows[-1])}", flush=True)
-    if json is not None:
-        write(json, {"setting": dataclasses.asdict(setting), "peers": rows})
+    given = {"purejaxrl": purejaxrl, "purejaxql": purejaxql}
+    checkouts = {who: path for who, path in given.items() if path is not None}
+    if not names or not algos or not checkouts or rounds < 1:
+        raise ValueError("name environments, algorithms, a checkout of a peer, and rounds")
+    tasks = [
+        Task(who, name, checkouts.get(who), seeds, root, seconds)
+        for name, root, who in itertools.product(names, range(rounds), (*algos, *checkouts))
+    ]
+    for task in tasks:
+        check(task)
+    results: dict[str, Any] = {
+        "setting": {"target": TARGET, "seeds": seeds, "rounds": rounds, "seconds": seconds},
+        "files": {who: _digest(path / PEERS[who].FILE) for who, path in checkouts.items()},
+        "peers": [],
+    }
+    for task in tasks:
+        results["peers"].append(run(task))
+        print(_told(results["peers"][-1]), flush=True)
+        if json is not None:  # as far as it has come
+            write(json, results)
+    print(table(results))
 
 
-def compare(
-    module: Any, setting: PeerSetting, env_name: str, num_seeds: int, rounds: int
-) -> dict[str, Any]:
-    """Time both by turns, and return rates, steps per second; ratios, ours over theirs.
+def peers_table(json: pathlib.Path) -> None:
+    """Print what `peers` has measured as a table in Markdown.
 
     Args:
-      module: what `purejaxrl.load` has returned.
-      setting: what both train.
-      env_name: environment.
-      num_seeds: seeds of each.
-      rounds: how often each is timed; a ratio is of two runs, one after the other.
+      json: the file that it has written.
+    """
+    print(table(read(json)))
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """Read what `peers` has written.
 
     Raises:
-      ValueError: when there is no such environment, or its observations are of another kind.
+      ValueError: when it is something else.
+      OSError: when there is no such file.
     """
-    env, env_params = envs.make(env_name)
-    config = setting.ours(env_name)
-    runner = SeedRunner(make_trainer(config, env, env_params), num_seeds, config.hyper)
-    plan = runner.trainer.plan
-    train = purejaxrl.make_train(module, env, env_params, setting.theirs(plan.total_timesteps))
-    keys = jax.random.split(jax.random.PRNGKey(0), num_seeds)
-    theirs = jax.jit(train if num_seeds == 1 else jax.vmap(train))
-    their_keys = keys[0] if num_seeds == 1 else keys
-    begin = time.perf_counter()
-    with jax.default_matmul_precision(config.network.matmul_precision):  # ours sets its own
-        compiled = theirs.lower(their_keys).compile()
-    their_compile_seconds = time.perf_counter() - begin
-    runner.compile()
-    steps = num_seeds * plan.total_timesteps
-    # A slot in which a time limit cuts an episode off is none of an environment's steps. Ours are
-    # counted as if every episode had one.
-    our_steps = steps * plan.longest_episode / (plan.longest_episode + 1)
-    ours, others = _by_turns(lambda: _run(runner), lambda: compiled(their_keys), rounds)
-    ratios = [our_steps / a / (steps / b) for a, b in zip(ours, others, strict=True)]
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        table(found)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ValueError(f"{path} is not what benchmark.py peers --json writes") from error
+    return found
+
+
+def check(task: Task) -> None:
+    """Refuse what cannot be trained, before anything is.
+
+    Raises:
+      ValueError: when there is no such environment or checkout, or they do not fit.
+    """
+    env, env_params = envs.make(task.env)
+    if task.checkout is None:
+        presets.preset("fast", task.env, task.contender)
+        return
+    OlderEnvironment(env, env_params)
+    PEERS[task.contender].load(task.checkout)
+
+
+def run(task: Task) -> Row:
+    """Train a contender in a process of its own.
+
+    A peer has one XLA device and its threads, on all cores. Orthogonal weights come from QR
+    decompositions, which have hung in XLA on a CPU with several devices.
+
+    Raises:
+      ValueError: when it fails, or hangs before its first log point.
+    """
+    process = subprocess.Popen(
+        [sys.executable, str(_COMMAND), "contender", *_words(task)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | _flags(task),
+    )  # fmt: skip
+    limit = task.seconds + _SPARE_SECONDS
+    timer = threading.Timer(limit, process.kill)  # of one that hangs
+    timer.start()
+    try:
+        said, complaint = process.communicate()
+    finally:
+        in_time = timer.is_alive()
+        timer.cancel()
+        process.kill()
+    first, *log = map(json.loads, said.splitlines() or ["{}"])
+    if (in_time and process.returncode) or not log:
+        last = (complaint.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
+        why = last if in_time else f"it has reached no log point within {limit:.0f} s"
+        raise ValueError(f"{task.contender} on {task.env} failed: {why}")
+    about = {"env": task.env, "contender": task.contender, "root": task.root}
+    return about | first | measures(log, task.seeds) | {"log": log}
+
+
+def _flags(task: Task) -> dict[str, str]:
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {"XLA_FLAGS": f"{flags} {_ONE_DEVICE}"} if task.contender in PEERS else {}
+
+
+def _words(task: Task) -> Iterator[str]:
+    for name, value in dataclasses.asdict(task).items():
+        if value not in (None, ()):
+            yield from (f"--{name}", *map(str, value if isinstance(value, tuple) else (value,)))
+
+
+def measures(log: Sequence[Row], seeds: int) -> Row:
+    """Return when the mean over seeds has reached the target, and each seed, and what it took.
+
+    Args:
+      log: log points, as `contenders.train` yields them.
+      seeds: how many.
+    """
+    last = log[-1]
+    of_seeds = [_first(log, [at["returns"][seed] for at in log]) for seed in range(seeds)]
     return {
-        "env": env_name,
-        "seeds": num_seeds,
-        "ours_steps_per_second": our_steps / statistics.median(ours),
-        "theirs_steps_per_second": steps / statistics.median(others),
-        "ratio": statistics.median(ratios),
-        "least_ratio": min(ratios),
-        "largest_ratio": max(ratios),
-        "ours_compile_seconds": runner.compile_seconds,
-        "theirs_compile_seconds": their_compile_seconds,
+        "reached": _first(log, [statistics.fmean(at["returns"]) for at in log]),
+        "seeds_reached": of_seeds,
+        "steps_per_second": round(seeds * last["timesteps"] / last["training_seconds"], 1),
+        "peak_bytes": max(at["peak_bytes"] for at in log),
     }
 
 
-def _run(runner: SeedRunner) -> Any:
-    """Train from the keys on, without evaluation."""
-    plan = runner.trainer.plan
-    states = runner.init(jax.random.key(0))
-    for _ in range(plan.chunks_per_log * plan.log_points):
-        states = runner.iterate(states)
-    return states
+def _first(log: Sequence[Row], returns: Sequence[float]) -> Row | None:
+    """Return when a return first was the target, if ever."""
+    for at, value in zip(log, returns, strict=True):
+        if value >= TARGET:
+            return {"timesteps": at["timesteps"], "seconds": at["seconds"]}
+    return None
 
 
-def _by_turns(
-    first: Callable[[], Any], second: Callable[[], Any], rounds: int
-) -> tuple[list[float], list[float]]:
-    """Return the seconds of every call; each is called once before, untimed."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + 1):
-        for run, taken in zip((first, second), seconds, strict=True):
-            begin = time.perf_counter()
-            jax.block_until_ready(run())
-            if number:
-                taken.append(time.perf_counter() - begin)
-    return seconds
+def table(results: dict[str, Any]) -> str:
+    """Return a table in Markdown, a row for each environment and contender; medians over rounds.
+
+    Args:
+      results: what `peers` writes.
+    """
+    keys = dict.fromkeys((row["env"], row["contender"]) for row in results["peers"])
+    runs = {
+        key: [row for row in results["peers"] if (row["env"], row["contender"]) == key]
+        for key in keys
+    }
+    ours = {
+        env: _median(of_who, "seconds")
+        for (env, who), of_who in reversed(runs.items())
+        if who not in PEERS
+    }
+    rows = []
+    for (env, who), of_who in runs.items():
+        seconds = _median(of_who, "seconds")
+        seeds = [at for row in of_who for at in row["seeds_reached"]]
+        rows.append({
+            "environment": f"`{env}`",
+            "contender": f"`{who}`",
+            "seconds to 0.9": _cell(seconds, of_who, "seconds", ".0f"),
+            "times ours": _times(seconds, of_who, ours[env]),
+            "timesteps to 0.9": _cell(_median(of_who, "timesteps"), of_who, "timesteps", ",.0f"),
+            "seeds that reach it": f"{sum(at is not None for at in seeds)} of {len(seeds)}",
+            "compiling": f"{_typical(of_who, 'compile_seconds'):.0f} s",
+            "steps per second": f"{_typical(of_who, 'steps_per_second'):,.0f}",
+            "peak memory": f"{max(row['peak_bytes'] for row in of_who) / 1e9:.1f} GB",
+        })  # fmt: skip
+    return markdown(rows)
 
 
-def _told(row: dict[str, Any]) -> str:
-    rates = (f"{who} {row[f'{who}_steps_per_second']:,.0f} steps/s" for who in ("ours", "theirs"))
-    spread = f"{row['least_ratio']:.2f} to {row['largest_ratio']:.2f}"
-    return f"{', '.join(rates)}, ratio {row['ratio']:.2f} ({spread})"
+def settings_table() -> str:
+    """Return what is set otherwise than peers have published it, as docs/performance.md has it."""
+    return markdown([
+        {
+            "": f"`{who}`",
+            "setting": f"`{name}`",
+            "as published": f"{adapter.PUBLISHED[name]:,}",
+            "here": f"{value:,}",
+        }
+        for who, adapter in PEERS.items()
+        for name, value in adapter.TUNED.items()
+    ])  # fmt: skip
+
+
+def _typical(runs: Sequence[Row], what: str) -> float:
+    return statistics.median(row[what] for row in runs)
+
+
+def _median(runs: Sequence[Row], what: str) -> float:
+    """Return the median of what it took; a run that has not reached it took infinitely long."""
+    return statistics.median(row["reached"][what] if row["reached"] else _INFINITE for row in runs)
+
+
+def _cell(value: float, runs: Sequence[Row], what: str, form: str) -> str:
+    if value < _INFINITE:
+        return f"{value:{form}}"
+    return f"not within {min(row['log'][-1][what] for row in runs):{form}}"
+
+
+def _times(seconds: float, runs: Sequence[Row], ours: float) -> str:
+    if ours == _INFINITE:
+        return ""
+    if seconds < _INFINITE:
+        return f"{seconds / ours:.2f}"
+    return f"more than {min(row['log'][-1]['seconds'] for row in runs) / ours:.1f}"
+
+
+def _told(row: Row) -> str:
+    reached = row["reached"]
+    if reached is None:
+        last = row["log"][-1]
+        how = f"not within {last['seconds']:.0f} s, {last['timesteps']:,} timesteps"
+    else:
+        how = f"0.9 after {reached['seconds']:.0f} s, {reached['timesteps']:,} timesteps"
+    return f"{row['env']:>16} {row['contender']:>12} seeds of root {row['root']}: {how}"
+
+
+def _digest(path: pathlib.Path) -> str:
+    """Name what a checkout's file holds, which may have no commit."""
+    return f"{path.name}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}"

@@ -162,7 +162,7 @@ def products(runner: SeedRunner) -> tuple[Callable[[], Any], int]:
 
 
 def peak_bytes() -> int:
-    """Return the most that was in use so far: of all devices, or on a CPU of the process."""
+    """Return the most memory that was in use: of all devices, or, on a CPU, of the process."""
     stats = jax.local_devices()[0].memory_stats()
     if stats is None:  # on a CPU: of the process
         try:
