@@ -145,15 +145,26 @@ class SeedRunner:
 
     @property
     def bytes_needed(self) -> int:
-        """Device memory that the compiled chunk needs, states included, over all devices."""
-        analysis = self._iterate.memory_analysis()
-        per_device = (
-            analysis.argument_size_in_bytes
-            + analysis.output_size_in_bytes
-            - analysis.alias_size_in_bytes
-            + analysis.temp_size_in_bytes
-        )
-        return per_device * self.sharding.num_devices
+        """Device memory of the program that needs most, with states, over all devices.
+
+        It is of those that are compiled: `evaluate` may be left to do, and seldom needs most.
+        """
+        needed = [_needed(self._init), _needed(self._iterate)]
+        if self._traced is None and self._compiling is None:
+            # All states are there, though it reads a part of them only.
+            needed.append(_needed(self._evaluate, self._bytes_of_states))
+        return max(needed) * self.sharding.num_devices
+
+    @property
+    def bytes_shared(self) -> int:
+        """Of these, what does not grow with the seeds: what those in turn work with."""
+        if not self._one_by_one:
+            return 0
+        return self.bytes_needed - self._bytes_of_states * self.sharding.num_devices
+
+    @property
+    def _bytes_of_states(self) -> int:
+        return int(self._init.memory_analysis().output_size_in_bytes)
 
     def init(self, key: Array) -> TrainState:
         """Start all seeds from `fold_in(key, seed)`, the same at every point."""
@@ -179,12 +190,12 @@ class SeedRunner:
 
         Args:
           function: of any arguments.
-          donate: whether the first argument's memory may be reused for the result.
+          donate: whether the result, which is like the first argument, takes its memory.
         """
         spec = PartitionSpec(_AXIS)
         sharded = jax.shard_map(
-            self._over_share(function), mesh=self.sharding.mesh, in_specs=spec, out_specs=spec,
-            check_vma=False,
+            self._over_share(function, donate), mesh=self.sharding.mesh, in_specs=spec,
+            out_specs=spec, check_vma=False,
         )  # fmt: skip
         return jax.jit(sharded, donate_argnums=(0,) if donate else ())
 
@@ -196,11 +207,13 @@ class SeedRunner:
         """
         return bool(self.sharding.mesh.devices.flat[0].platform == "cpu")
 
-    def _over_share(self, function: Callable) -> Callable:
+    def _over_share(self, function: Callable, donate: bool) -> Callable:
         """Run a device's share of the seeds, side by side or one after the other."""
-        if self._one_by_one:
-            return lambda *args: jax.lax.map(lambda of_seed: function(*of_seed), args)
-        return jax.vmap(function)
+        if not self._one_by_one:
+            return jax.vmap(function)
+        if donate:
+            return functools.partial(_one_by_one_in_place, function)
+        return lambda *args: jax.lax.map(lambda of_seed: function(*of_seed), args)
 
     def _keys(self, key: Array) -> Array:
         # One program, as each that is called on its own would be compiled on its own.
@@ -213,3 +226,27 @@ class SeedRunner:
 
     def _over_places(self, x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((self.places, *x.shape), x.dtype, sharding=self.sharding)
+
+
+def _one_by_one_in_place(function: Callable, states: Any, *others: Any) -> Any:
+    """Put what the function makes of each seed's state, leaves [...], in that state's place.
+
+    A map would hold what it has read beside what it writes, of all seeds.
+    """
+
+    def body(i: Array, states: Any) -> Any:
+        of_seed = jax.tree.map(
+            lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), (states, *others)
+        )
+        put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
+        return jax.tree.map(put, states, function(*of_seed))
+
+    return jax.lax.fori_loop(0, len(jax.tree.leaves(states)[0]), body, states)
+
+
+def _needed(program: Any, held: int = 0) -> int:
+    """Return the bytes of a device that a compiled program needs, of which some may be in use."""
+    of = program.memory_analysis()
+    arguments = max(of.argument_size_in_bytes, held)
+    beside = of.output_size_in_bytes - of.alias_size_in_bytes + of.temp_size_in_bytes
+    return int(arguments + beside)

@@ -12,9 +12,11 @@ if __name__ == "__main__":
 
 from adqn_jax.results.figures import check_ending
 from support import paper
-from support.benchmarks.draw import draw_scaling
+from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
+from support.benchmarks.growth import cost, growth
 from support.benchmarks.kernels import measure_kernels
+from support.benchmarks.operations import loops_of_a_step
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
 from support.benchmarks.peers import contender, peers, peers_table
@@ -162,6 +164,8 @@ def scaling(
 def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
     """Measure where the time of a gradient step goes, and what its products alone would take.
 
+    Operations in its loops, too: as we have written them; `kernels` counts what a device executes.
+
     Args:
       setting: what is trained.
       seeds: seeds, trained side by side.
@@ -173,8 +177,13 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
     for name, part in results.items():
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
         print(f", {part['share_of_limit']:4.0%}")
+    loops = [dataclasses.asdict(loop) for loop in loops_of_a_step(setting.env, setting.config())]
+    for loop in loops:
+        direction = "backward" if loop["backward"] else "forward"
+        print(f"{direction:>32}, {loop['length']:,} rounds of {loop['products']} products ", end="")
+        print(f"and {loop['others']} other operations")
     if json is not None:
-        write(json, {"setting": dataclasses.asdict(setting), "parts": results})
+        write(json, {"setting": dataclasses.asdict(setting), "parts": results, "loops": loops})
 
 
 def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
@@ -200,14 +209,14 @@ def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
 
 
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
-    """Draw what `scaling` has measured.
+    """Draw what `scaling` or `growth` has measured.
 
     Args:
       json: the file that it has written.
       to: the picture to write.
     """
     check_ending(to)
-    draw_scaling(json, to)
+    draw_measured(json, to)
     print(f"wrote {to}")
 
 
@@ -258,6 +267,7 @@ def main() -> None:
         "scaling": scaling, "parts": parts, "kernels": kernels, "draw": draw,
         "reference": reference, "peers": peers, "contender": contender,
         "peers-table": peers_table, "ppo": ppo, "processes": processes, "runners": runners,
+        "cost": cost, "growth": growth,
     }  # fmt: skip
     omit = (cli.tyro.conf.OmitArgPrefixes,)
     cli.parse(jobs, args=sys.argv[1:], description=__doc__, config=omit)

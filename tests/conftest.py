@@ -93,7 +93,7 @@ WIDE = (
     r"actor_critic/test_probes\.py::test_memory\[shared\]",
     r"test_the_critic_is_shown_as_long_as_there_is_one\[checkpoint\]",
     r"test_theory\.py::test_everything_holds",
-    r"test_benchmark_measures_(environments|training|parts|precision|processes|replay|runners)",
+    r"test_benchmark_measures_(environments|training|parts|precision|processes|replay|runners|growth)",
     r"test_wheel\.py::test_trains_and_acts",
     r"test_foraging_laws\.py::test_64_bits_change_nothing",
 )

@@ -35,7 +35,7 @@ from adqn_jax.runs.records import Records
 from policies import teacher
 from settings import imitating, on_policy, small
 from support import measures, paper, presets
-from support.benchmarks import peers
+from support.benchmarks import growth, peers
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -370,3 +370,11 @@ def test_table_of_a_gpu() -> None:
             f"{row['compile_seconds']:.0f} s", f"{row['peak_bytes'] / 1e9:.1f} GB",
         ]  # fmt: skip
         assert f"| {' | '.join(map(str, cells))} |" in page
+
+
+def test_table_of_growth() -> None:
+    """What the page says about work that grows is in the raw data; memory is as predicted."""
+    page = (DOCS / "performance.md").read_text()
+    for row in json.loads((DOCS / "results/growth.json").read_text())["growth"]:
+        assert growth.line(row) in page
+        assert row["bytes"] == pytest.approx(row["predicted_bytes"], rel=0.1)

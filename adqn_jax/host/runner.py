@@ -72,7 +72,12 @@ class HostRunner(SeedRunner):
     def bytes_needed(self) -> int:
         """Device memory that the states and a seed's gradient steps need."""
         state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(self.seed_shapes))
-        return int(2 * self.places * state + self._programs.working_bytes)  # in turns, on copies
+        return int(2 * self.places * state + self.bytes_shared)  # in turns, on copies
+
+    @property
+    def bytes_shared(self) -> int:
+        """Of these, what a seed's gradient steps need."""
+        return int(self._programs.working_bytes)
 
     def init(self, key: Array) -> TrainState:
         """Start all seeds from `fold_in(key, seed)`, the same at every point.

@@ -55,7 +55,7 @@ def describe(points: Sequence[Point], runner: SeedRunner) -> None:
     """Print what a run would need, without training."""
     _introduce(points, runner)
     least = Memory.at_least(runner)
-    memory = _compile(runner) if least.total <= least.available else least
+    memory = _compile(runner, everything=True) if least.total <= least.available else least
     print(memory.table())
 
 
@@ -108,7 +108,8 @@ def prepare(
         newest = checkpoints.newest() if options.resume else None
         _introduce(points, runner)
         Memory.at_least(runner).check()  # what cannot fit is told at once
-        _compile(runner).check()
+        # Where the first chunk ends without an evaluation, this one is compiled while others run.
+        _compile(runner, everything=runner.trainer.plan.chunks_per_log == 1).check()
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)
@@ -158,8 +159,7 @@ def _introduce(points: Sequence[Point], runner: SeedRunner) -> None:
     )
 
 
-def _compile(runner: SeedRunner) -> Memory:
-    # Where the first chunk ends without an evaluation, this one is compiled while others run.
-    runner.compile(evaluation=runner.trainer.plan.chunks_per_log == 1)
+def _compile(runner: SeedRunner, *, everything: bool) -> Memory:
+    runner.compile(evaluation=everything)
     print(f"compiled in {runner.compile_seconds:.1f} s", flush=True)
     return Memory.of(runner)

@@ -29,12 +29,13 @@ class Memory:
     parts: dict[str, int]  # of the agent's state
     total: int  # with the program's own needs, once it is compiled
     available: float  # infinite where that cannot be known
+    shared: int = 0  # of the total, what does not grow with the seeds
 
     @classmethod
     def of(cls, runner: SeedRunner) -> "Memory":
         """Measure a compiled run."""
-        total = cluster.count() * runner.bytes_needed
-        return dataclasses.replace(cls.at_least(runner), total=total)
+        total, shared = (cluster.count() * x for x in (runner.bytes_needed, runner.bytes_shared))
+        return dataclasses.replace(cls.at_least(runner), total=total, shared=shared)
 
     @classmethod
     def at_least(cls, runner: SeedRunner) -> "Memory":
@@ -55,7 +56,8 @@ class Memory:
         """How many seeds would fit; as many as there are where the memory cannot be known."""
         if self.available == math.inf:
             return self.seeds
-        return int(self.available // (self.total / self.seeds))
+        of_seed = (self.total - self.shared) / self.seeds
+        return max(0, int((self.available - self.shared) // of_seed))
 
     def check(self) -> None:
         """Refuse what does not fit.

@@ -55,6 +55,49 @@ def test_side_by_side_as_one_by_one(one_by_one: Any, monkeypatch: pytest.MonkeyP
         assert ("while" in program.as_text()) == loops
 
 
+def test_states_are_replaced_in_place(one_by_one: Any) -> None:
+    """A CPU, too, holds all states once, and beside them a copy of one seed's."""
+    runner, size = one_by_one[0], 100_000
+    states = jnp.arange(6.0 * size).reshape(6, size)
+    scatter = lambda x, y: {"x": x["x"].at[:2].add(y)}  # noqa: E731
+    numbers = jnp.arange(6.0)
+    expected = runner.over_seeds(scatter)({"x": states}, numbers)
+    program = runner.over_seeds(scatter, donate=True).lower({"x": states}, numbers).compile()
+    needs = program.memory_analysis()
+    of_device = 3 * size * 4
+    assert needs.alias_size_in_bytes == needs.output_size_in_bytes == of_device
+    assert needs.temp_size_in_bytes < 1.01 * of_device / 3
+    np.testing.assert_array_equal(program({"x": states}, numbers)["x"], expected["x"])
+
+
+@pytest.mark.parametrize(
+    ("init", "iterate", "evaluate", "needed"),
+    [
+        ((0, 70, 0, 40), (80, 70, 70, 20), (10, 1, 0, 2), 110),  # gathering what one begins with
+        ((0, 70, 0, 4), (80, 70, 70, 20), (10, 1, 0, 2), 100),  # training
+        ((0, 70, 0, 4), (80, 70, 70, 20), (10, 1, 0, 50), 121),  # evaluating, states beside it
+    ],
+)
+def test_bytes_needed(
+    init: tuple[int, ...], iterate: tuple[int, ...], evaluate: tuple[int, ...], needed: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Those of the neediest program, on two devices: arguments, results, what is both, the rest.
+
+    On a CPU seeds share what is not their states, of 70 bytes.
+    """
+    runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
+    names = ("argument", "output", "alias", "temp")
+    for name, sizes in (("_init", init), ("_iterate", iterate), ("_evaluate", evaluate)):
+        analysis = SimpleNamespace(
+            **{f"{n}_size_in_bytes": size for n, size in zip(names, sizes, strict=True)}
+        )
+        setattr(runner, name, SimpleNamespace(memory_analysis=lambda analysis=analysis: analysis))
+    assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 2 * (needed - 70))
+    monkeypatch.setattr(SeedRunner, "_one_by_one", False)
+    assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 0)
+
+
 def test_seeds_are_reported_by_point(one_by_one: Any) -> None:
     """Six of six places; the seeds of the first point first; each point from the same keys."""
     runner, states, metrics = one_by_one

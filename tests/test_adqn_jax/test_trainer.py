@@ -116,7 +116,9 @@ def test_chunks_from_the_host_equal_one_long_scan(whole: Trained) -> None:
         jax.tree.map(assert_near, metrics, of_train)
 
     iterations = plan.log_points * plan.iterations_per_log
-    one_scan = runner.over_seeds(lambda s, hyper: trainer.iterate(s, hyper, iterations))
+    one_scan = runner.over_seeds(
+        lambda s, hyper: trainer.iterate(s, hyper, iterations), donate=True
+    )
     assert_same_bits(states, one_scan(first, runner.hyper_of_seeds))
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +14,13 @@ import pytest
 
 import accelerator
 import benchmark
+from adqn_jax import envs, make_trainer
 from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
+from settings import on_policy, small
 from support.benchmarks.flops import count_flops
 from support.benchmarks.kernels import Executed, covered, profile
+from support.benchmarks.operations import Loop, loops, loops_of_a_step
 from support.benchmarks.precision import with_rounded_products
 from support.benchmarks.processes import rates
 
@@ -70,7 +75,9 @@ def test_benchmark_measures_parts() -> None:
     words += ("--length", "10", "--num-envs", "16", "--seconds", "0.01", "--json", "parts.json")
     done = call(benchmark.main, *words)
     assert done.code == 0, done.err
-    parts = json.loads(pathlib.Path("parts.json").read_text())["parts"]
+    written = json.loads(pathlib.Path("parts.json").read_text())
+    parts = written["parts"]
+    assert [loop["length"] for loop in written["loops"]] == [11, 11, 10, 11]
     whole = parts.pop("all")
     for column in ("ms", "limit_ms"):
         assert sum(part[column] for part in parts.values()) == pytest.approx(whole[column])
@@ -112,6 +119,69 @@ def test_flops_are_counted() -> None:
     unknown = lambda x: jax.lax.while_loop(lambda c: c.sum() < 1, lambda c: c @ c, x)  # noqa: E731
     with pytest.raises(ValueError, match="unknown length"):
         count_flops(unknown, np.zeros((4, 4), np.float32))
+
+
+#: Of a round of each loop of a gradient step, which bound a GPU: matrix products, other operations.
+#: Whoever makes one longer, or another loop, sees here what it was; what gets shorter stays so.
+HISTORY, ITS_GRADIENT, RETURNS = (3, 15), (3, 10), (0, 6)
+
+
+def test_loops_of_a_gradient_step_of_values() -> None:
+    """One for the target networks, one for Q and U together, one for its gradient; returns."""
+    found = loops_of_a_step("heavenhell-1", small("adqn-vr", row_length=16))
+    assert found == [
+        Loop(17, False, *HISTORY),  # with the slot that is only bootstrapped from
+        Loop(17, False, *HISTORY),
+        Loop(16, True, *RETURNS),
+        Loop(17, True, *ITS_GRADIENT),
+    ]
+
+
+def test_loops_of_a_gradient_step_of_an_actor_critic() -> None:
+    """One for those that gathered, one for actor and critic together, one for its gradient."""
+    config = on_policy("ppo-asym", steps_per_iteration=8)
+    trainer = make_trainer(config, *envs.make("heavenhell-1"))
+    state, key = jax.eval_shape(trainer.init, jax.random.key(0)), jax.random.key(0)
+
+    def gather(state: Any, key: jax.Array) -> Any:
+        who = trainer.behaviour(state.agent, config.hyper, state.iteration)
+        return trainer._gather(state.streams, who, key, trainer.plan.steps_per_iteration)
+
+    def learn(state: Any, gathered: Any, key: jax.Array) -> Any:
+        return trainer.learn(state, config.hyper, gathered, trainer.keys(key))
+
+    assert loops(learn, state, jax.eval_shape(gather, state, key), key) == [
+        Loop(8, False, *HISTORY),
+        Loop(8, True, *RETURNS),
+        Loop(8, False, *HISTORY),
+        Loop(8, True, *ITS_GRADIENT),
+    ]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of a process on Linux")
+def test_benchmark_measures_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory as the dry run says, within 10 percent; twice the seeds are twice the work.
+
+    On one device: two that share a core may need what they work with one after the other.
+    """
+    one = os.environ["XLA_FLAGS"].replace("device_count=2", "device_count=1")
+    monkeypatch.setenv("XLA_FLAGS", one)
+    words = ("growth", "--env", "heavenhell-1", "--algo", "dqn", "--seeds", "2", "--num-envs", "16")
+    words += ("--row-length", "10", "--rows", "2", "--buffer-timesteps", "2000000", "--steps", "2")
+    words += ("--seconds", "0.01", "--axes", "seeds", "--factors", "2")
+    done = call(benchmark.main, *words, "--json", "growth.json")
+    assert done.code == 0, done.err
+    base, twice = json.loads(pathlib.Path("growth.json").read_text())["growth"]
+    assert [(row["axis"], row["value"]) for row in (base, twice)] == [("seeds", 2), ("seeds", 4)]
+    for row in (base, twice):
+        assert row["bytes"] == pytest.approx(row["predicted_bytes"], rel=0.1)
+        assert row["seconds"] > 0 < row["bytes_before"] <= row["bytes_compiling"]
+    assert base["seconds_of_predicted"] == pytest.approx(1.0)
+    assert twice["flops"] == 2 * base["flops"]
+    assert base["bytes"] < twice["bytes"] < 2 * base["bytes"]  # in turns they share some of it
+    drawn = call(benchmark.main, "draw", "--json", "growth.json", "--to", "growth.png")
+    assert drawn.code == 0, drawn.err
+    assert matplotlib.image.imread("growth.png").std() > 0
 
 
 def test_benchmark_measures_precision() -> None:

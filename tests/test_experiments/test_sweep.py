@@ -168,7 +168,8 @@ def test_stopped_and_resumed(whole: pathlib.Path) -> None:
 def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Into parts of points that do; where not even one does, nothing is changed."""
     (together,) = (runner for (_, points), runner in PROGRAMS.items() if points == 4)
-    available = [memory.Memory.of(together).total // 3]
+    needed = memory.Memory.of(together)
+    available = [needed.shared + (needed.total - needed.shared) // 3]
     monkeypatch.setattr(memory, "_available", lambda: available[0])
     ended = train(sweep.main, *GRID)
     assert ended.code == 0, ended.err

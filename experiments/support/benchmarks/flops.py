@@ -38,13 +38,13 @@ def _of_equation(equation: Any) -> int:
         kernel = equation.invars[1].aval.shape
         per_output = math.prod(kernel) // kernel[params["dimension_numbers"].rhs_spec[0]]
         return 2 * math.prod(equation.outvars[0].aval.shape) * per_output
-    inner = sum(map(_of_jaxpr, _inner(params)))
+    inner = sum(map(_of_jaxpr, inner_programs(params)))
     if name == "while" and inner:
         raise ValueError("a matrix product in a loop of unknown length cannot be counted")
     return inner * params["length"] if name == "scan" else inner
 
 
-def _inner(params: dict[str, Any]) -> Iterator[core.Jaxpr]:
+def inner_programs(params: dict[str, Any]) -> Iterator[core.Jaxpr]:
     """Yield the programs that an equation calls."""
     for value in params.values():
         for item in value if isinstance(value, tuple | list) else (value,):
