@@ -25,10 +25,9 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-from adqn_jax.results import tables
+from adqn_jax.results import metrics, tables
 from adqn_jax.results.estimates import mean_difference
 from adqn_jax.results.load import load_all
-from adqn_jax.results.metrics import SOLVED
 from support.paper import CLAIMS, Statement, statements
 
 LEVEL = 0.05
@@ -76,7 +75,7 @@ def assess(
         ends = (float(difference.low), float(difference.high))
         both = (_permutation(one + ahead, other), _permutation(other, one + ahead))
         return Tested(statement, seeds, float(difference.value), *ends, *both)
-    solved = won[statement.algo] >= SOLVED
+    solved = metrics.solved(won[statement.algo])
     count, size = int(solved.sum()), solved.size
     more, less = (
         float(stats.binomtest(count, size, 0.5, alternative=side).pvalue)

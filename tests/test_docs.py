@@ -290,7 +290,7 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
         assert (run.seed, run.seeds) == (root, 10)
         assert run.config == presets.preset("fast", env, "adqn-vr")
         rows = metrics.read(folder / "metrics.csv")
-        wins = rows["eval_success"] >= metrics.SOLVED
+        wins = metrics.solved(rows["eval_success"])
         solved = wins[-1]  # and from the last log point back, for how long
         timesteps = [int(t) for t in rows["timesteps"][:, 0]]
         since = timesteps[np.flatnonzero(~wins[:, solved].all(1))[-1] + 1]

@@ -96,3 +96,13 @@ def test_files_hold_the_rows(records: Records, tmp_path: pathlib.Path) -> None:
 def files(folder: pathlib.Path) -> list[Any]:
     """List all files below a folder."""
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_solved(tmp_path: pathlib.Path) -> None:
+    """95 of 100 greedy episodes are enough, and 94 are not, computed as evaluations are."""
+    kept = Records([tmp_path], 2)
+    for at, wins in enumerate(((94, 95), (95, 95), (96, 95))):
+        won = np.array(wins, np.float32) / np.float32(100)
+        seen = {"timesteps": np.full(2, at), "failed": np.zeros(2, np.int32), "eval_success": won}
+        kept.add(seen, 1.0)
+    assert [kept.solved_for(points) for points in range(4)] == [False, True, True, False]
