@@ -86,7 +86,7 @@ def quickly(points: Any, *world: Any) -> Any:
     """Make what trains, to be compiled in a hurry."""
     runner = runs.make_runner(points, *world)
     usual: Any = types.SimpleNamespace(compile=runner.compile)
-    vars(runner)["compile"] = lambda: compile_quickly(usual)
+    vars(runner)["compile"] = lambda **_: compile_quickly(usual)
     return runner
 
 
