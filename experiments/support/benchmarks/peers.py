@@ -15,7 +15,7 @@ from typing import Any
 
 from adqn_jax import envs
 from adqn_jax.results.tables import markdown
-from support import presets
+from support import cli, presets
 from support.benchmarks.checkouts import OlderEnvironment
 from support.benchmarks.contenders import PEERS, TARGET, Task, train
 from support.benchmarks.output import JsonFile, write
@@ -23,6 +23,9 @@ from support.benchmarks.output import JsonFile, write
 _COMMAND = pathlib.Path(__file__).parents[2] / "benchmark.py"
 _SPARE_SECONDS = 300.0  # to start, compile, and reach the log point after its time is up
 _ONE_DEVICE = "--xla_force_host_platform_device_count=1"
+#: Threads of XLA's CPU runtime. As many QR decompositions side by side as it has threads wait for
+#: each other: with two, orthogonal weights of four seeds are never drawn.
+_THREADS = 8
 _INFINITE = float("inf")
 
 Row = dict[str, Any]
@@ -153,7 +156,9 @@ def run(task: Task) -> Row:
 
 def _flags(task: Task) -> dict[str, str]:
     flags = os.environ.get("XLA_FLAGS", "")
-    return {"XLA_FLAGS": f"{flags} {_ONE_DEVICE}"} if task.contender in PEERS else {}
+    if task.contender not in PEERS:
+        return {}
+    return {"XLA_FLAGS": f"{flags} {_ONE_DEVICE}", "NPROC": str(max(_THREADS, cli.cores()))}
 
 
 def _words(task: Task) -> Iterator[str]:
