@@ -15,13 +15,15 @@ import sys
 import time
 from typing import Annotated
 
-from adqn_jax.versions import versions
 from support import cli
 
 if __name__ == "__main__":
     import jax
 
-    jax.config.update("jax_platforms", "cpu")  # the accelerator is left to the parts
+    # Before gymnax makes JAX look for devices: the accelerator's memory is left to the parts.
+    jax.config.update("jax_platforms", "cpu")
+
+from adqn_jax.versions import versions
 
 _HERE = pathlib.Path(__file__).parent
 _TESTS = (

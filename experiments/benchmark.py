@@ -171,8 +171,7 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
       seeds: seeds, trained side by side.
       json: where to write the results, too.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    _check_seeds(seeds)
     results = measure_parts(setting.env, setting.config(), seeds, setting.seconds)
     for name, part in results.items():
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
@@ -194,8 +193,7 @@ def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
       seeds: seeds, trained side by side.
       json: where to write the results, too.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    _check_seeds(seeds)
     results = measure_kernels(setting.env, setting.config(), seeds)
     for name, executed in results.items():
         print(f"{name}: {executed.operations_per_step:,.0f} operations per gradient step", end="")
@@ -220,9 +218,14 @@ def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> 
     print(f"wrote {to}")
 
 
-def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | None) -> None:
-    if not seeds or min(seeds) < 1:
+def _check_seeds(seeds: int | tuple[int, ...]) -> None:
+    numbers = (seeds,) if isinstance(seeds, int) else seeds
+    if not numbers or min(numbers) < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
+
+
+def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | None) -> None:
+    _check_seeds(seeds)
     results = []
     with no_cache():
         for number in seeds:

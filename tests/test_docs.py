@@ -378,3 +378,29 @@ def test_table_of_growth() -> None:
     for row in json.loads((DOCS / "results/growth.json").read_text())["growth"]:
         assert growth.line(row) in page
         assert row["bytes"] == pytest.approx(row["predicted_bytes"], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("label", "run"),
+    [
+        ("convolutions, four seeds", "fast"),
+        ("`pairs`, step size 1e-3, two seeds", "pairs-constant"),
+        ("`pairs`, 1e-3 [annealed](#annealing), three seeds", "pairs-annealed"),
+    ],
+    ids=lambda word: word.split()[0],
+)
+def test_exits_that_are_taken(label: str, run: str) -> None:
+    """Shares of episodes, of each seed the mean of four log points; wrong exits by the returns."""
+    raw = f"results/memory-four-rooms-7x7/adqn-vr/{run}/metrics.csv"
+    with (DOCS / raw).open() as file:
+        rows = list(csv.DictReader(file))
+    points = sorted({int(row["timesteps"]) for row in rows})[-4:]
+    exits: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if int(row["timesteps"]) in points:
+            won, steps, total = (float(row[f"eval_{of}"]) for of in ("success", "length", "return"))
+            exits.setdefault(row["seed"], []).append((won, won - (total + 0.05 * steps) / 5.0))
+    right, wrong = np.array([np.mean(of, axis=0) for of in exits.values()]).T
+    spans = [f"{x.min():.2f} to {x.max():.2f}" for x in (right, wrong, right / (right + wrong))]
+    line = f"| {label} ([raw]({raw})) | {points[-1] / 1e6:.1f} M | {' | '.join(spans)} |"
+    assert line in (DOCS / "fast.md").read_text(), line

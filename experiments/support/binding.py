@@ -99,8 +99,9 @@ class Binding:
         params = {
             "history": self._history.init(key_history, inputs),
             "head": _Head().init(key_head, width),
-            "recall": self._recall.init(key_head, width),  # zeros: it needs no key
         }
+        if self.recall_weight:
+            params["recall"] = self._recall.init(key_head, width)  # zeros: it needs no key
         return params, self._optimiser.init(params)
 
     @functools.cached_property
