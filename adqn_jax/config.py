@@ -8,8 +8,10 @@ type: `Annotated[float, Range(0, 1), ReadWhen("returns", "lambda")]`.
 
 import dataclasses
 import math
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +193,17 @@ def check(config: BaseConfig) -> None:
                 each = " each" if isinstance(value, tuple) else ""
                 if not all(entry in limits for entry in entries):
                     raise ValueError(f"{name} must be {limits}{each}, got {value}")
+
+
+def find_algorithm(algorithms: Mapping[str, T], name: str) -> T:
+    """Return a family's algorithm called `name`.
+
+    Raises:
+      ValueError: when there is none; the message lists those there are.
+    """
+    if name not in algorithms:
+        raise ValueError(f"unknown algorithm {name!r}; known are {', '.join(algorithms)}")
+    return algorithms[name]
 
 
 def unread_fields(config: BaseConfig, algorithm: Any) -> dict[str, ReadWhen]:

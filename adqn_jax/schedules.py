@@ -17,3 +17,8 @@ def linear(start: Array | float, end: Array | float, progress: Array) -> Array:
       A scalar; `start`, to the bit, where `end` is the same.
     """
     return start + jnp.clip(progress, 0.0, 1.0) * (end - start)
+
+
+def falling(start: Array | float, left: Array | float, progress: Array) -> Array:
+    """Go from a number to the share `left` of it along a line; `progress` as of `linear`."""
+    return start * linear(1.0, left, progress)

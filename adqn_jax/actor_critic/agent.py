@@ -15,7 +15,7 @@ from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.descent import deal
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
-from adqn_jax.schedules import linear
+from adqn_jax.schedules import falling, linear
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Params, PyTree, Rollout, Transition
 
@@ -98,7 +98,8 @@ class ActorCriticAgent:
         )
         # The first step has what a run begins with, as the first of its timesteps have.
         begun = timesteps - self.plan.timesteps_per_iteration
-        numbers = Numbers(self._learning_rate(hyper, begun), _entropy_weight(hyper, begun))
+        rate = falling(hyper.learning_rate, hyper.rate_end, self.plan.progress(begun))
+        numbers = Numbers(rate, _entropy_weight(hyper, begun))
 
         def body(carry: tuple, rows: Array) -> tuple[tuple, dict[str, Array]]:
             part: Batch = batch.take(rows) if self.plan.batch_rows < self.plan.num_envs else batch
@@ -122,13 +123,12 @@ class ActorCriticAgent:
         epochs = self.plan.updates_per_iteration // minibatches
         return deal(key, epochs, minibatches, self.plan.num_envs)
 
-    def _learning_rate(self, hyper: Hyperparameters, timesteps: Array) -> Array:
-        return hyper.learning_rate * linear(1.0, hyper.rate_end, self.plan.progress(timesteps))
-
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
         """Return the actor's step size and the weight of its entropy."""
         return {
-            "learning_rate": self._learning_rate(hyper, timesteps),
+            "learning_rate": falling(
+                hyper.learning_rate, hyper.rate_end, self.plan.progress(timesteps)
+            ),
             "entropy_weight": _entropy_weight(hyper, timesteps),
         }
 

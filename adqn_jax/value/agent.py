@@ -11,7 +11,7 @@ from adqn_jax.replay import Buffer, NewestBuffer, PrioritisedBuffer, SlotCodec, 
 from adqn_jax.replay.buffer import BufferState, Where, min_capacity
 from adqn_jax.replay.newest import just_made
 from adqn_jax.replay.prioritised import Priorities, PrioritisedState, row_priority
-from adqn_jax.schedules import linear
+from adqn_jax.schedules import falling, linear
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Params, PyTree, Rollout, Rows, Transition
 from adqn_jax.value.algorithms import get_algorithm
@@ -90,7 +90,8 @@ class ValueAgent:
         ring = self.buffer.extend(state.buffer, rollout.slots)
         # The first step has what a run begins with, as the first of its timesteps have.
         begun = timesteps - self.plan.timesteps_per_iteration
-        annealed = dataclasses.replace(hyper, learning_rate=self._learning_rate(hyper, begun))
+        rate: Any = falling(hyper.learning_rate, hyper.rate_end, self.plan.progress(begun))
+        annealed = dataclasses.replace(hyper, learning_rate=rate)
 
         def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
             params, target, opt_state, priorities = carry
@@ -144,14 +145,13 @@ class ValueAgent:
             sample = self.buffer.sample(ring, key)
         return _Batch(self.codec.decode(sample.slots), sample.where, sample.weight)
 
-    def _learning_rate(self, hyper: Hyperparameters, timesteps: Array) -> Any:
-        return hyper.learning_rate * linear(1.0, hyper.rate_end, self.plan.progress(timesteps))
-
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:
         """Return epsilon, the step size, and with priorities the exponent of their weights."""
         annealed = {
             "epsilon": _epsilon(hyper, timesteps),
-            "learning_rate": self._learning_rate(hyper, timesteps),
+            "learning_rate": falling(
+                hyper.learning_rate, hyper.rate_end, self.plan.progress(timesteps)
+            ),
         }
         if isinstance(self.buffer, PrioritisedBuffer):
             annealed["priority_beta"] = _beta(hyper, timesteps)

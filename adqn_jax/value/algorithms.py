@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+from adqn_jax.config import find_algorithm
+
 
 @dataclasses.dataclass(frozen=True)
 class Algorithm:
@@ -33,11 +35,5 @@ ALGORITHMS = {
 
 
 def get_algorithm(name: str) -> Algorithm:
-    """Return the algorithm called `name`.
-
-    Raises:
-      ValueError: when there is none; the message lists those there are.
-    """
-    if name not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm {name!r}; known are {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[name]
+    """Return the algorithm called `name`; raises ValueError when there is none."""
+    return find_algorithm(ALGORITHMS, name)

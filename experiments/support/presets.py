@@ -59,11 +59,11 @@ _FAST = Config(
 )
 
 #: The paper's targets and discount, and nearly as many transitions trained (500,000 x 24, not
-#: 2,000,000 x 8), with the network of `fast` and averaged targets.
+#: 2,000,000 x 8), with the network of `fast`, averaged targets and an annealed step size.
 _ONE_STEP_TARGETS = _FAST.replace(
-    return_lambda=0.0, discount=0.99, learning_rate=3e-4, target_tau=0.02, epsilon_end=0.3,
-    num_envs=16, replay_ratio=24.0, warmup_timesteps=3_000, total_timesteps=500_000,
-    log_every=10_000,
+    return_lambda=0.0, discount=0.99, learning_rate=3e-4, rate_end=0.05, target_tau=0.02,
+    epsilon_end=0.3, num_envs=16, replay_ratio=24.0, warmup_timesteps=3_000,
+    total_timesteps=500_000, log_every=10_000,
 )  # fmt: skip
 
 #: Hessel et al. (2018), but for its noisy networks: epsilon explores, as in all presets.
