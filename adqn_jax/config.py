@@ -75,6 +75,10 @@ class NetworkConfig:
     """Features of an action and of an observation."""
     history_size: Annotated[int, Range(1), RECURRENT] = 128
     """Width of what encodes the history. Read when `history` is `gru` or `lstm`."""
+    memory_bits: bool = False
+    """Whether the history is told, beside each observation, all that the episode has shown so far:
+    a bit for each observation that is Discrete; of grids of indices, for any two that meet in a
+    cell."""
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)

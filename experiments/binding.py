@@ -36,6 +36,8 @@ class Args:
     """Features of an observation."""
     history_size: int = 64
     """Width of the GRU that remembers."""
+    memory_bits: bool = False
+    """Whether it is told, beside each observation, what the episode has shown so far."""
     batch: int = 64
     """Episodes of a gradient step, a divisor of 3,200."""
     recall_weight: float = 0.0
@@ -67,7 +69,8 @@ def main() -> None:
     config = Config().replace(
         gru_init="orthogonal", update_gate_bias=1.0, grid_encoder=args.grid_encoder,
         conv_channels=args.conv_channels, embedding_size=args.embedding_size,
-        history_size=args.history_size, recall_weight=args.recall_weight,
+        history_size=args.history_size, memory_bits=args.memory_bits,
+        recall_weight=args.recall_weight,
     )  # fmt: skip
     check(config)
     binding = Binding(config.network, args.learning_rate, args.batch, args.recall_weight)
@@ -84,6 +87,7 @@ def main() -> None:
             rows.append(
                 {
                     "grid_encoder": args.grid_encoder,
+                    "memory_bits": int(args.memory_bits),
                     "recall_weight": args.recall_weight,
                     "seed": seed,
                     "episodes": episodes,

@@ -76,8 +76,9 @@ class PairEncoder(nn.Module):
 
     For any two indices of a cell there is a bit, whether they meet in some cell of the grid: "a
     green beacon is in view" is an input, and need not be learned. A layer that all cells share
-    looks at each in the light of these bits, and finds, say, the exit that has the beacon's colour;
-    a narrower one keeps what is in each place. Arguments as of `GridEncoder`.
+    looks at each in the light of these bits, and of the flat vectors, and finds, say, the exit that
+    has the beacon's colour; a narrower one keeps what is in each place. Arguments as of
+    `GridEncoder`.
     """
 
     num_indices: int
@@ -87,11 +88,12 @@ class PairEncoder(nn.Module):
     def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
         """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
         anywhere = pairs(grid, self.num_indices)
-        light = Linear(_OF_CELL, xavier_relu, name="grid")(anywhere)
+        whole = [anywhere, *(flat.astype(anywhere.dtype) for flat in flats)]
+        light = Linear(_OF_CELL, xavier_relu, name="grid")(jnp.concatenate(whole, axis=-1))
         cells = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
         cells = Linear(_OF_CELL, xavier_relu, name="cell")(cells) + light[..., None, None, :]
         placed = nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(nn.relu(cells)))
-        joined = [_flat(placed), anywhere, *(flat.astype(cells.dtype) for flat in flats)]
+        joined = [_flat(placed), *whole]
         return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
 
 

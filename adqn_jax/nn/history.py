@@ -11,6 +11,7 @@ from adqn_jax.nn.encoders import action_encoder, observation_encoder
 from adqn_jax.nn.gru import Gates, gru_scan, gru_step
 from adqn_jax.nn.linear import linear
 from adqn_jax.nn.lstm import LSTMState, lstm_scan, lstm_step
+from adqn_jax.nn.shown import Told, told_space
 from adqn_jax.types import Array, Inputs, PyTree, Spec
 
 
@@ -143,6 +144,19 @@ class NoHistory(_History):
 
 
 HISTORIES = {"gru": GRUHistory, "lstm": LSTMHistory, "none": NoHistory}
+
+
+def make_history(action_space: Spec, observation_space: Spec, config: NetworkConfig) -> nn.Module:
+    """Choose what stands for the history.
+
+    Raises:
+      ValueError: when there is no encoder of the observations, or with `memory_bits` nothing in
+        them is counted.
+    """
+    kind = HISTORIES[config.history]
+    if not config.memory_bits:
+        return kind(action_space, observation_space, config)
+    return Told(kind(action_space, told_space(observation_space), config), observation_space)
 
 
 def _uniform(scale: float) -> nn.initializers.Initializer:

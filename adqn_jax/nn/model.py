@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.encoders import state_encoder
-from adqn_jax.nn.history import HISTORIES
+from adqn_jax.nn.history import make_history
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Inputs, Params, PyTree
 
@@ -27,7 +27,7 @@ Sees = Literal["history", "history-state", "state"]
 class Model:
     """Parameters are a dict of those of the parts there are: history, state, head."""
 
-    history: Any  # of HISTORIES, or None
+    history: Any  # of make_history, or None
     state: nn.Module | None
     head: nn.Module  # of heads.py
     reads: str | None = None  # whose encoding of the history it takes; None: its own
@@ -105,7 +105,7 @@ class Model:
 
 def make_model(sees: Sees, head: nn.Module, spaces: Spaces, config: NetworkConfig) -> Model:
     """Choose a model's encoders from the spaces that an environment declares."""
-    history = HISTORIES[config.history](spaces.action, spaces.observation, config)
+    history = make_history(spaces.action, spaces.observation, config)
     return Model(
         history=None if sees == "state" else history,
         state=None if sees == "history" else state_encoder(spaces.state, config),

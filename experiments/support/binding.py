@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from adqn_jax import NetworkConfig, envs
-from adqn_jax.nn.history import GRUHistory
+from adqn_jax.nn.history import make_history
 from adqn_jax.nn.linear import Linear
 from adqn_jax.nn.recall import Recall
 from adqn_jax.types import Array, Inputs, Params
@@ -51,9 +51,9 @@ class Binding:
         return envs.make(ENV)
 
     @functools.cached_property
-    def _history(self) -> GRUHistory:
+    def _history(self) -> nn.Module:
         env, params = self._env
-        return GRUHistory(env.action_space(params), env.observation_space(params), self.network)
+        return make_history(env.action_space(params), env.observation_space(params), self.network)
 
     def walk(self, key: Array) -> tuple[Inputs, Array, Array]:
         """Walk without aim, `key` is consumed.

@@ -14,7 +14,7 @@ from gymnax.environments.spaces import Box, Discrete
 from adqn_jax import NetworkConfig
 from adqn_jax.nn import model as models
 from adqn_jax.nn.heads import Head
-from adqn_jax.nn.history import HISTORIES
+from adqn_jax.nn.history import HISTORIES, make_history
 from adqn_jax.nn.model import Model, make_model
 from adqn_jax.spaces import Spaces
 from adqn_jax.types import Inputs
@@ -40,17 +40,17 @@ INPUTS = drawn_inputs()
 
 
 @functools.cache
-def drawn(sees: models.Sees, history: Any = "gru") -> tuple[Model, Any]:
+def drawn(sees: models.Sees, history: Any = "gru", bits: bool = False) -> tuple[Model, Any]:
     """Make a model and its parameters."""
-    config = dataclasses.replace(CONFIG, history=history)
+    config = dataclasses.replace(CONFIG, history=history, memory_bits=bits)
     model = make_model(sees, Head(config.head_sizes, OUTPUTS, 1.0), SPACES, config)
     return model, jax.jit(lambda key: models.init({"m": model}, key, INPUTS))(jax.random.key(1))
 
 
 @functools.cache
-def unroll(sees: models.Sees, history: Any = "gru") -> Any:
+def unroll(sees: models.Sees, history: Any = "gru", bits: bool = False) -> Any:
     """Compile a model's evaluation of whole rows."""
-    model, params = drawn(sees, history)
+    model, params = drawn(sees, history, bits)
 
     def values(inputs: Inputs) -> jax.Array:
         encoded = models.encode({"m": model}, params, inputs)
@@ -59,17 +59,21 @@ def unroll(sees: models.Sees, history: Any = "gru") -> Any:
     return jax.jit(values)
 
 
-@pytest.mark.parametrize(("sees", "history"), list(itertools.product(SEES, HISTORIES)))
-def test_step_by_step_as_unrolled(sees: models.Sees, history: str) -> None:
+@pytest.mark.parametrize(
+    ("sees", "history", "bits"),
+    [(*of, False) for of in itertools.product(SEES, HISTORIES)]
+    + [("history", history, True) for history in HISTORIES],
+)
+def test_step_by_step_as_unrolled(sees: models.Sees, history: str, bits: bool) -> None:
     """Outputs of each slot are the same, whatever the model sees."""
-    model, params = drawn(sees, history)
+    model, params = drawn(sees, history, bits)
 
     def step(memory: Any, slot: Inputs) -> Any:
         values, memory = model.step(params["m"], memory, slot)
         return memory, values
 
     stepped = jax.lax.scan(step, model.memory(ROWS), INPUTS)[1]
-    whole = unroll(sees, history)(INPUTS)
+    whole = unroll(sees, history, bits)(INPUTS)
     assert whole.shape == (TIME, ROWS, OUTPUTS)
     assert np.ptp(whole, axis=0).min() > 1e-3, "slots must differ"
     np.testing.assert_allclose(stepped, whole, atol=1e-6)
@@ -111,11 +115,12 @@ def test_asked_without_a_state(sees: models.Sees) -> None:
         model.step(params["m"], model.memory(ROWS), slot)
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize(("kind", "bits"), [("gru", False), ("lstm", False), ("gru", True)])
 @pytest.mark.parametrize("cut", [1, 4, TIME - 1])
-def test_memory_is_carried_over(cut: int, kind: str) -> None:
+def test_memory_is_carried_over(cut: int, kind: Any, bits: bool) -> None:
     """Two parts with the memory between are the whole; an empty memory is none."""
-    history = HISTORIES[kind](SPACES.action, SPACES.observation, CONFIG)
+    config = dataclasses.replace(CONFIG, history=kind, memory_bits=bits)
+    history = make_history(SPACES.action, SPACES.observation, config)
     params = jax.jit(history.init)(jax.random.key(2), INPUTS)
     apply = jax.jit(history.apply)
     whole, last = apply(params, INPUTS)
