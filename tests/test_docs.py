@@ -383,15 +383,17 @@ def test_table_of_growth() -> None:
 @pytest.mark.parametrize(
     ("label", "run"),
     [
-        ("convolutions, four seeds", "fast"),
-        ("`pairs`, step size 1e-3, two seeds", "pairs-constant"),
-        ("`pairs`, 1e-3 [annealed](#annealing), three seeds", "pairs-annealed"),
+        ("`adqn-vr`, convolutions, four seeds", "adqn-vr/convolutions"),
+        ("`adqn-vr`, `pairs`, constant step size, two seeds", "adqn-vr/pairs-constant"),
+        ("`adqn-vr`, `pairs`, annealed, three seeds", "adqn-vr/pairs-annealed"),
+        ("`adqn`, `pairs`, `--memory-bits`, annealed, five seeds", "adqn/fast"),
+        ("`dqn`, the same, five seeds", "dqn/fast"),
     ],
     ids=lambda word: word.split()[0],
 )
 def test_exits_that_are_taken(label: str, run: str) -> None:
     """Shares of episodes, of each seed the mean of four log points; wrong exits by the returns."""
-    raw = f"results/memory-four-rooms-7x7/adqn-vr/{run}/metrics.csv"
+    raw = f"results/memory-four-rooms-7x7/{run}/metrics.csv"
     with (DOCS / raw).open() as file:
         rows = list(csv.DictReader(file))
     points = sorted({int(row["timesteps"]) for row in rows})[-4:]
@@ -404,3 +406,19 @@ def test_exits_that_are_taken(label: str, run: str) -> None:
     spans = [f"{x.min():.2f} to {x.max():.2f}" for x in (right, wrong, right / (right + wrong))]
     line = f"| {label} ([raw]({raw})) | {points[-1] / 1e6:.1f} M | {' | '.join(spans)} |"
     assert line in (DOCS / "fast.md").read_text(), line
+
+
+def test_table_of_binding() -> None:
+    """Accuracies of fast.md, by the number of episodes, are those measured."""
+    page = (DOCS / "fast.md").read_text()
+    (table,) = re.findall(r"^\| episodes \|(.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    header, _, *lines = table.splitlines()
+    episodes = [cell.strip().replace(",", "") for cell in header.strip("| ").split("|")]
+    assert len(lines) == 9
+    for line in lines:
+        label, *told = line.strip("| ").split(" | ")
+        with (DOCS / re.findall(r"\]\((.*?)\)", label)[0]).open() as file:
+            rows = {(row["seed"], row["episodes"]): row for row in csv.DictReader(file)}
+        seed = "1" if "seed 1" in label else "0"
+        found = [f"{float(rows[seed, number]['accuracy']):.2f}" for number in episodes]
+        assert found == told, label

@@ -151,7 +151,8 @@ def test_the_library_stays_in_its_element() -> None:
 
 @pytest.mark.parametrize(
     "run",
-    ["value/carflag/dqn/rainbow", "actor-critic/foraging/reinforce/book", "carflag/adqn/one-step",
+    ["value/carflag/dqn/rainbow", "actor-critic/foraging/reinforce/book",
+     "heavenhell-3/adqn/one-step", "memory-four-rooms-7x7/adqn-vr/pairs-annealed",
      "imitation/heavenhell-3-a2d-q/entropy-weight=0.1,max-kl=0.01"],
 )  # fmt: skip
 def test_the_command_repeats_the_run(run: str) -> None:
