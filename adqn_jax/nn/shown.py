@@ -15,7 +15,7 @@ from flax import struct
 from gymnax.environments import spaces
 
 from adqn_jax.nn.grids import num_indices, pairs
-from adqn_jax.spaces import is_index_grid
+from adqn_jax.spaces import is_index_grid, zeros
 from adqn_jax.types import Array, Inputs, PyTree, Spec
 
 
@@ -64,7 +64,7 @@ def num_bits(space: Spec, option: str) -> int:
     Raises:
       ValueError: when nothing in them is counted: neither a Discrete nor a grid of indices.
     """
-    size = jax.eval_shape(lambda: shows(space, _zeros(space))).shape[-1]
+    size = jax.eval_shape(lambda: shows(space, zeros(space))).shape[-1]
     if not size:
         raise ValueError(
             f"{option} is for observations that are Discrete or grids of indices, or that have "
@@ -139,9 +139,3 @@ def _told(inputs: Inputs, bits: Array) -> Inputs:
 def _joined(so_far: Array, bits: Array, start: Array) -> Array:
     """Add what a slot shows to what its episode has shown; an episode that starts has nothing."""
     return bits | (so_far & ~start[..., None])
-
-
-def _zeros(space: Spec) -> PyTree:
-    if isinstance(space, spaces.Dict):
-        return {name: _zeros(of) for name, of in space.spaces.items()}
-    return jnp.zeros(space.shape, space.dtype)
