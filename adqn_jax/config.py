@@ -105,6 +105,11 @@ class NetworkConfig:
     """Added to the initial bias of the gate that keeps what is known, the GRU's update gate or the
     LSTM's forget gate; positive values remember longer. Read when `history` is `gru` or `lstm`."""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what came before an observation matters."""
+        return self.history != "none" or self.memory_bits
+
 
 @dataclasses.dataclass(frozen=True)
 class LoopConfig:

@@ -115,7 +115,7 @@ class Policy:
                 f"an expert sees the state: this policy of {name} was not trained with --observe "
                 f"state"
             )
-        if not sees_state and self.config.parts["network"].history != "none":
+        if not sees_state and self.config.parts["network"].remembers:
             raise ValueError(
                 f"an expert has no memory: this policy of {name} was not trained with --history "
                 f"none"

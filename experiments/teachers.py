@@ -140,10 +140,10 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     asked = options.parse([*words, "--algo", "a2d"])
     if asked.dry_run:
         raise ValueError("this command trains three runs: --dry-run is for run.py")
-    if asked.observe != "observation" or asked.config.network.history != "none":
+    if asked.observe != "observation" or asked.config.network.remembers:
         raise ValueError(
             "what a policy is worth is computed from what it does at each observation: observe "
-            "must be observation, and history none"
+            "must be observation, and history none, without memory_bits"
         )
     folders = [train([*words, "--algo", "expert"], make_runner)]
     rows = measure(folders[0])

@@ -113,7 +113,7 @@ class Learner:
     def remembers(self, name: str) -> bool:
         """Whether a model has a memory that matters."""
         sees_history = self.networks.models[name].history is not None
-        return sees_history and self.config.network.history != "none"
+        return sees_history and self.config.network.remembers
 
     def log_probs(self, params: Params, given: Params, gathered: Gathered) -> dict[str, Array]:
         """Return log π of "expert" and, if there is one, "student", in every slot, [T, E, A]."""

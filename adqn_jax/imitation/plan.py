@@ -21,10 +21,10 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
             f"got {length}"
         )
     remembers = algorithm.student == "history" or algorithm.encodes
-    if length == 1 and remembers and config.network.history != "none":
+    if length == 1 and remembers and config.network.remembers:
         raise ValueError(
             f"memory is learnt on rows of several steps: with history {config.network.history}, "
-            f"row_length must be more than 1, or history none"
+            f"row_length must be more than 1, or history none without memory_bits"
         )
     gathered = steps * train.num_envs
     if algorithm.encodes and not gathered <= train.encoder_timesteps < train.total_timesteps:

@@ -113,5 +113,5 @@ def _kind(run: Experiment) -> Kind:
     if run.observe == "state" or getattr(algorithm, "acts_on_state", False):
         return "fully observing"
     # Imitation has no memory unless one is asked for: there it takes nothing away.
-    usual = type(run.config)().parts["network"].history
-    return "memoryless" if run.config.parts["network"].history == "none" != usual else "agent"
+    usual = type(run.config)().parts["network"].remembers
+    return "memoryless" if usual and not run.config.parts["network"].remembers else "agent"

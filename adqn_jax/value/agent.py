@@ -204,7 +204,7 @@ def make_agent(config: Config, codec: SlotCodec) -> ValueAgent:
 
 def _make_buffer(config: Config, plan: Plan) -> Buffer:
     # Without memory, a slot needs nothing of what came before; episodes are averaged whole.
-    whole = config.network.history != "none" or config.loss.average == "episode"
+    whole = config.network.remembers or config.loss.average == "episode"
     row_length = plan.row_length
     capacity = config.train.buffer_timesteps // plan.num_envs
     if config.train.replay == "none":

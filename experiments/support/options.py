@@ -292,8 +292,8 @@ def experiment(args: Args, env: envs.PrivilegedEnvironment) -> Experiment:
 
 def folder(args: Args) -> pathlib.Path:
     """Return the run's folder."""
-    usual = presets.preset(args.preset, args.env, args.algo).parts["network"].history
-    memoryless = args.config.parts["network"].history == "none" != usual
+    usual = presets.preset(args.preset, args.env, args.algo).parts["network"].remembers
+    memoryless = usual and not args.config.parts["network"].remembers
     bounds = {"memoryless": memoryless, "state": args.observe == "state"}
     name = args.name or "-".join(name for name, so in bounds.items() if so) or "default"
     return args.out / file_name(args.env) / args.algo / name

@@ -72,7 +72,7 @@ def _load(path: pathlib.Path) -> tuple[Pairs, np.ndarray, int]:
     networks = policy.networks
     if not isinstance(env, HazardGrid) or not isinstance(networks, ImitationNetworks):
         raise ValueError(f"{path} is no policy of imitation on Frozen Lake or a Tiger Door")
-    if jax.tree.leaves(networks.memory()) and policy.config.network.history != "none":
+    if jax.tree.leaves(networks.memory()) and policy.config.network.remembers:
         raise ValueError(f"{path} has a memory, and no policy of the last observation alone")
     placement, cell, lit = (jnp.array(x) for x in zip(*hazard_states(env), strict=True))
     states = HazardState(cell=cell, placement=placement, lit=lit, time=jnp.zeros_like(cell))

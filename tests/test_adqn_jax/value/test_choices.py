@@ -278,9 +278,12 @@ def test_no_replay_trains_on_what_was_just_made(history: Any, steps: int) -> Non
 
 def test_what_has_no_memory_needs_no_episodes() -> None:
     """Rows of one transition begin in any slot, and not only at episodes' starts."""
-    for history, anywhere in (("none", True), ("gru", False)):
+    for history, bits, anywhere in (
+        *(("none", False, True), ("gru", False, False)),
+        ("none", True, False),
+    ):
         trainer, _, state = trained(
-            "dqn", history=history, row_length=1, batch_rows=64, replay_ratio=64.0
+            "dqn", history=history, memory_bits=bits, row_length=1, batch_rows=64, replay_ratio=64.0
         )
         rows = drawn_rows(trainer, state, jax.random.key(0))
         assert (not rows.inputs.start[0].all()) == anywhere
