@@ -52,7 +52,8 @@ WIDE = (
     # Exact comparisons: the largest recording; its values and losses stay, and all of the others.
     r"test_golden_(training|outputs)\[memory-four-rooms-7x7-(dqn|adqn|adqn-state|a2c|a2c-state)\]",
     r"test_golden_training\[memory-four-rooms-7x7-(adqn-vr|adqn-state-vr|a2c-asym)\]",
-    r"test_golden_outputs\[memory-four-rooms-7x7-a2c-asym\]",
+    r"test_golden_(outputs|loss_of_each_episode)\[memory-four-rooms-7x7-a2c-asym\]",
+    r"test_golden_loss_of_each_episode\[memory-four-rooms-7x7-a2c-state\]",
     # Rainbow's flags: every pair, set or not, is among the subsets that remain.
     r"test_any_part_of_rainbow\[(?!(none|double\+dueling\+n-step|distributional\+double\+dueling"
     r"|double\+prioritised|distributional\+dueling\+prioritised|distributional\+n-step"
@@ -72,7 +73,7 @@ WIDE = (
     # Imitation, where the other families are tested in the same way.
     r"test_trainer\.py::test_(same|seed|chunks|timesteps).*\[imitating\]",
     r"test_overestimation\.py::test_q_learning_overestimates",
-    r"test_stopped_after_every_chunk\[(ppo-asym|a2d)\]",
+    r"test_(stopped_after_every_chunk|a_share_of_the_seeds)\[(ppo-asym|a2d)\]",
     r"test_memories_are_those_of_the_streams\[lstm\]",
     # Runs in processes of their own, beside those that end, or resume, in this one.
     r"test_ended_run_ends_as_one_that_was_not",
