@@ -79,14 +79,31 @@ class Pair:
     experiment: Experiment  # what the words say
     total_timesteps: int
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether this very run has been collected, to its end."""
+        kept = self.collected
+        return kept is not None and load.is_done(
+            kept, self.experiment, self.total_timesteps, raw=True
+        )
+
     def finished(self) -> pathlib.Path | None:
         """Return the folder that holds this very run to its end, or what was kept of it."""
         if load.is_done(self.folder, self.experiment, self.total_timesteps):
             return self.folder
-        kept = self.collected
-        if kept and load.is_done(kept, self.experiment, self.total_timesteps, raw=True):
-            return kept
-        return None
+        return self.collected if self.is_kept else None
+
+    def check_collected(self) -> None:
+        """Make sure that collecting this run overwrites no other.
+
+        Raises:
+          ValueError: when another run is where this one would be kept.
+        """
+        if self.collected and (self.collected / CONFIG).is_file() and not self.is_kept:
+            raise ValueError(
+                f"{self.collected} holds another run, which --collect would overwrite: choose "
+                f"another --collect or --name"
+            )
 
     def train(self, interrupts: Interrupts) -> bool:
         """Train in a process of its own, whose memory and failures stay there; returns success.
@@ -108,9 +125,7 @@ class Pair:
 
     def keep(self) -> None:
         """Copy what was measured to where it is kept, if anywhere."""
-        if self.collected and not load.is_done(
-            self.collected, self.experiment, self.total_timesteps, raw=True
-        ):
+        if self.collected and not self.is_kept:
             self.collected.mkdir(parents=True, exist_ok=True)
             for name in (METRICS, CONFIG):  # the last one makes it a run
                 shutil.copy(self.folder / name, self.collected)
@@ -204,6 +219,8 @@ def main() -> None:
     """Train what is not finished, and draw what is."""
     args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
     pairs, failed = grid(args), []
+    for pair in pairs:
+        pair.check_collected()
     interrupts = Interrupts(60 * args.hours, "--hours")
     for number, pair in enumerate(pairs, 1):
         done, begin = bool(pair.finished()), time.monotonic()

@@ -80,7 +80,7 @@ def report(
     rows: dict[str, str] = {}
     if final.size:
         error = " (standard error)" if final.size > 1 else ""
-        rows["final return"] = mean_and_error(final) + error
+        rows["last return"] = mean_and_error(final) + error
         rows["last 100 episodes"] = f"{records.mean('behaviour_return'):.3f} (behaviour)"
     rows |= {
         "compiling": f"{runner.compile_seconds:.1f} s",

@@ -73,6 +73,6 @@ def test_one_seed_has_no_error() -> None:
     """A mean of one has no standard error, and none is made up."""
     ended = call(run.main, *QUICK, "--seeds", "1")
     assert ended.code == 0, ended.err
-    assert "final return" in ended.out
+    assert "last return" in ended.out
     assert "+-" not in ended.out
     assert "nan" not in ended.out

@@ -108,6 +108,12 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "runs").exists()
     (other,) = figure1.grid(dataclasses.replace(ARGS, seed=1, collect=tmp_path / "kept"))
     assert other.finished() is None
+    before = (kept / "metrics.csv").read_bytes()
+    refused = call(figure1.main, *WORDS, "--collect", "kept", "--seed", "1", "--name", folder.name)
+    assert refused.code == 2
+    assert "holds another run, which --collect would overwrite" in refused.err
+    assert not (tmp_path / "runs").exists()
+    assert (kept / "metrics.csv").read_bytes() == before
 
 
 def test_hours_are_kept(own_folder: None) -> None:

@@ -40,7 +40,7 @@ def test_trains_and_leaves_everything(tmp_path: pathlib.Path) -> None:
     policy = load_policy(folder / "policy" / "seed-002.npz")
     assert set(policy.params) == ({"q", "u"} if ALGORITHMS[algo].has_u else {"q"})
     assert (policy.about["env"], policy.about["seed_index"]) == (env, 2)
-    for words in ("final return", "compiling", "training", "timesteps"):
+    for words in ("last return", "compiling", "training", "timesteps"):
         assert words in done.stdout
     assert "it/s" not in done.stderr, "progress bars are for terminals"
 

@@ -218,7 +218,7 @@ def table(results: dict[str, Any]) -> str:
             "seconds to 0.9": _cell(seconds, of_who, "seconds", ".0f"),
             "times ours": _times(seconds, of_who, ours[env]),
             "timesteps to 0.9": _cell(_median(of_who, "timesteps"), of_who, "timesteps", ",.0f"),
-            "seeds that reach it": f"{sum(at is not None for at in seeds)} of {len(seeds)}",
+            "seeds that once reach it": f"{sum(at is not None for at in seeds)} of {len(seeds)}",
             "compiling": f"{_typical(of_who, 'compile_seconds'):.0f} s",
             "steps per second": f"{_typical(of_who, 'steps_per_second'):,.0f}",
             "peak memory": f"{max(row['peak_bytes'] for row in of_who) / 1e9:.1f} GB",

@@ -420,7 +420,7 @@ def test_failed_seed(whole: pathlib.Path) -> None:
     others = [row for row in rows if row["seed"] != "1"]
     assert others == [row for row in rows_of(whole) if row["seed"] != "1"]
     final = np.mean([float(row["eval_return"]) for row in others[-2:]])
-    assert f"final return  {final:.3f} +-" in ended.out
+    assert f"last return  {final:.3f} +-" in ended.out
     assert matplotlib.image.imread(folder / "curve.png").std() > 0
 
 
