@@ -82,7 +82,8 @@ class NetworkConfig:
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
-    """Channels of the convolutions of grids and pictures; of other spaces nothing reads them."""
+    """Channels of the convolutions of pictures, and of grids with the encoder `convolutions`;
+    otherwise nothing reads them."""
     grid_encoder: Literal["convolutions", "cells", "pairs"] = "convolutions"
     """How grids of indices are encoded: by convolutions, as the authors do; cell by cell, what
     there is anywhere, and what is where; or by which indices meet in a cell. Of other spaces
@@ -120,7 +121,8 @@ class LoopConfig:
     num_envs: Annotated[int, Range(1)] = 16
     """Environments that a seed steps in lock step."""
     log_every: Annotated[int, Range(1)] = 20_000
-    """Timesteps between log points, each with an evaluation; rounded up to whole iterations."""
+    """Timesteps between log points, each with an evaluation; rounded up to whole iterations,
+    and by up to 5 % more, so that equal chunks make them up."""
     eval_episodes: Annotated[int, Range(1)] = 32
     """Episodes per evaluation and seed; greedy, unless the family has policies that draw."""
 

@@ -78,13 +78,17 @@ def make_plan(
     train: LoopConfig, *, longest_episode: int, warmup_steps: int, steps: int, updates: int,
     batch_rows: int, row_length: int, restarts: bool = False,
 ) -> Plan:  # fmt: skip
-    """Divide a run into log points, and these into chunks; the arguments are fields of `Plan`."""
+    """Divide a run into log points, and these into chunks; the arguments are fields of `Plan`.
+
+    Raises:
+      ValueError: when the run is longer than it can count.
+    """
     per_iteration = train.num_envs * steps
     iterations_per_log = max(1, math.ceil(train.log_every / per_iteration))
     chunks_per_log, iterations_per_chunk = _chunks(iterations_per_log)
     left = train.total_timesteps - warmup_steps * train.num_envs
     per_log = iterations_per_chunk * chunks_per_log * per_iteration
-    return Plan(
+    plan = Plan(
         num_envs=train.num_envs,
         longest_episode=longest_episode,
         warmup_steps=warmup_steps,
@@ -97,6 +101,13 @@ def make_plan(
         log_points=max(1, math.ceil(left / per_log)),
         restarts=restarts,
     )
+    counted = max(per_iteration, updates) * plan.log_points * plan.iterations_per_log
+    if warmup_steps * train.num_envs + counted >= 2**31:  # they are int32
+        raise ValueError(
+            f"timesteps and gradient steps of a seed are counted up to 2^31: lower total_timesteps, "
+            f"got {train.total_timesteps}"
+        )
+    return plan
 
 
 def _chunks(iterations: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ if __name__ == "__main__":
 
 from adqn_jax.results import metrics, tables
 from adqn_jax.results.estimates import mean_difference
-from adqn_jax.results.load import load_all
+from adqn_jax.results.load import by_algo, by_env, load_all
 from support.paper import CLAIMS, Statement, statements
 
 LEVEL = 0.05
@@ -133,18 +133,14 @@ def _by_env(folders: Sequence[pathlib.Path], metric: str) -> dict[str, dict[str,
     A seed that failed has not won; it has no return, and is left out of the comparison of returns.
     """
     found: dict[str, dict[str, np.ndarray]] = {}
-    for run in load_all(folders, metric):
-        final = run.final
-        if metric == "eval_success":
-            final = np.append(final, np.zeros(run.failed))
-        if run.kind != "agent" or not final.size:
-            continue
-        by_algo = found.setdefault(run.env, {})
-        if run.algo in by_algo:
-            raise ValueError(
-                f"name one run of {run.algo} on {run.env}, not several; {run.folder} is one"
-            )
-        by_algo[run.algo] = final
+    runs = [run for run in load_all(folders, metric) if run.kind == "agent"]
+    for env, of_env in by_env(runs).items():
+        for algo, run in by_algo(of_env).items():
+            final = run.final
+            if metric == "eval_success":
+                final = np.append(final, np.zeros(run.failed))
+            if final.size:
+                found.setdefault(env, {})[algo] = final
     return found
 
 

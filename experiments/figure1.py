@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
 from support import cli
 
@@ -63,8 +63,8 @@ class Args:
     collect: pathlib.Path | None = None
     """Folder for config.json and metrics.csv of finished runs, <collect>/<env>/<algo>/<name>/. What
     is there already is not trained again."""
-    metric: str = "eval_return"
-    """What is drawn: eval_return, or behaviour_return, the paper's measure."""
+    metric: Literal["eval_return", "behaviour_return"] = "eval_return"
+    """What is drawn: greedy return, or behaviour_return, the paper's measure."""
     to: pathlib.Path = pathlib.Path("figure1.png")
     """The picture to write."""
 
@@ -187,7 +187,7 @@ def grid(args: Args) -> list[Pair]:
     name = args.name or f"figure1-{args.preset}-{args.fraction:g}-{args.seeds}-seeds"
     variants: list[tuple[str, str, list[str]]] = [(algo, name, []) for algo in args.algos]
     if args.bounds:
-        variants.append(("dqn", f"{name}-memoryless", ["--history", "none"]))
+        variants.append(("dqn", f"{name}-memoryless", ["--history", "none", "--no-memory-bits"]))
         variants.append(("dqn", f"{name}-state", ["--observe", "state"]))
     return [
         _pair(args, ["--env", env, "--algo", algo, "--name", run_name, *further])
@@ -218,6 +218,7 @@ def _pair(args: Args, words: list[str]) -> Pair:
 def main() -> None:
     """Train what is not finished, and draw what is."""
     args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
+    figures.check_ending(args.to)
     pairs, failed = grid(args), []
     for pair in pairs:
         pair.check_collected()

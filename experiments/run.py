@@ -27,8 +27,7 @@ from support import options
 def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     """Train, or only say what it would take; `make_runner` makes what trains."""
     env, env_params, teacher = options.world(args)
-    for name, needs in options.unread(args).items():
-        print(f"note: --{name.replace('_', '-')} is not read; it needs {needs}")
+    options.print_unread(args)
     point = runs.Point(options.experiment(args, env), options.folder(args))
     runner = make_runner([point], env, env_params, teacher, **options.hosting(args))
     if args.dry_run:

@@ -188,6 +188,7 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
         )
     programs = by_program(candidates(words, settings.grid, settings.random, args.seed))
     points = [point for program in programs for point in program]
+    options.print_unread(*(point.args for point in points))
     print(f"{len(points)} points x {args.seeds} seeds, programs: {len(programs)}", flush=True)
     if args.dry_run:
         dry_run(programs, make_runner)

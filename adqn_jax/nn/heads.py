@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from adqn_jax.nn.linear import Linear, xavier_relu
+from adqn_jax.nn.linear import Linear, polar_factor, xavier_relu
 from adqn_jax.types import Array
 
 
@@ -127,15 +127,10 @@ def midpoints(number: int) -> Array:
 def orthogonal(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
     """Draw a matrix with orthonormal rows, or columns, whichever are fewer; `key` is consumed.
 
-    The polar factor of a Gaussian matrix, by Newton-Schulz iterations (see `history.py`).
+    The polar factor of a Gaussian matrix.
     """
     x = jax.random.normal(key, (max(shape), min(shape)), dtype)
-    x = x / jnp.linalg.norm(x)
-
-    def newton_schulz(_: int, x: Array) -> Array:
-        return 1.5 * x - 0.5 * x @ (x.mT @ x)
-
-    x = jax.lax.fori_loop(0, 60, newton_schulz, x)
+    x = polar_factor(x / jnp.linalg.norm(x))
     return x if x.shape == tuple(shape) else x.mT
 
 

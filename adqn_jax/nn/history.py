@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.encoders import action_encoder, observation_encoder
 from adqn_jax.nn.gru import Gates, gru_scan, gru_step
-from adqn_jax.nn.linear import linear
+from adqn_jax.nn.linear import linear, polar_factor
 from adqn_jax.nn.lstm import LSTMState, lstm_scan, lstm_step
 from adqn_jax.nn.shown import Told, told_space
 from adqn_jax.types import Array, Inputs, PyTree, Spec
@@ -167,20 +167,10 @@ def _uniform(scale: float) -> nn.initializers.Initializer:
 
 
 def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the gates.
-
-    The polar factor of a Gaussian matrix, by Newton-Schulz iterations: matrix products only. (A
-    QR decomposition has hung in XLA's CPU runtime in processes with several host devices.)
-    """
+    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the gates."""
     size = shape[0]
     x = jax.random.normal(key, (shape[1] // size, size, size), dtype)
-    x = x / jnp.linalg.norm(x, axis=(1, 2), keepdims=True)  # all singular values below sqrt(3)
-
-    def newton_schulz(_: int, x: Array) -> Array:
-        return 1.5 * x - 0.5 * x @ (x.mT @ x)
-
-    # Small singular values grow by half a step; 60 steps bring 1e-8 to 1.
-    x = jax.lax.fori_loop(0, 60, newton_schulz, x)
+    x = polar_factor(x / jnp.linalg.norm(x, axis=(1, 2), keepdims=True))
     return jnp.concatenate(list(x), axis=-1)
 
 

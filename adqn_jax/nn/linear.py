@@ -42,6 +42,23 @@ def _backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array, A
 linear.defvjp(_forward, _backward)
 
 
+def polar_factor(x: Array) -> Array:
+    """Return the nearest matrices with orthonormal columns, by Newton-Schulz iterations.
+
+    Matrix products only: a QR decomposition has hung in XLA's CPU runtime in processes with several
+    host devices. Of Gaussian matrices they are uniform in the Haar measure.
+
+    Args:
+      x: float [..., M, N], M at least N, singular values above 0 and below sqrt(3).
+    """
+
+    def newton_schulz(_: int, x: Array) -> Array:
+        return 1.5 * x - 0.5 * x @ (x.mT @ x)
+
+    # Small singular values grow by half a step; 60 steps bring 1e-8 to 1.
+    return jnp.asarray(jax.lax.fori_loop(0, 60, newton_schulz, x))
+
+
 class Linear(nn.Module):
     """A linear layer, initialised as asked for, with biases of zero."""
 

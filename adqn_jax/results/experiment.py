@@ -66,10 +66,6 @@ class Experiment:
         """Return what decides the numbers, whatever else was said."""
         return dataclasses.replace(self, config=families.settled(self.config))
 
-    def with_hyper(self, hyper: Any) -> Self:
-        """Return the same with other traced numbers."""
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, hyper=hyper))
-
 
 def as_json(experiments: Mapping[str, Experiment]) -> dict[str, Any]:
     """Return what config.json keeps of several experiments, by name, that are trained together."""
@@ -163,7 +159,8 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Compare what a run was begun with, flat, and what it is to go on with.
 
     Raises:
-      ValueError: when they differ in more than a larger number of timesteps, naming it.
+      ValueError: when they differ in more than a larger number of timesteps, naming it; or in
+        that, and the step size depends on it.
     """
     now = flat(now)
     known = {*before, *now}
@@ -178,6 +175,12 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
     for name in sorted(known):
         old, new = before.get(name), now.get(name)
         longer = name.endswith("train.total_timesteps") and isinstance(old, int)
+        rate_end = now.get(name.removesuffix("train.total_timesteps") + "hyper.rate_end", 1.0)
+        if longer and old != new and rate_end != 1.0:
+            raise ValueError(
+                f"the run to resume has {name} {old}, not {new}, and its step size falls until then "
+                f"(rate_end {rate_end:g}): a longer one is another run, so give it another --name"
+            )
         if old != new and not (longer and new is not None and new >= old):
             raise ValueError(
                 f"the run to resume has {name} {old}, not {new}: give the same settings (more "

@@ -20,7 +20,7 @@ from adqn_jax.results.estimates import (
     estimate,
     probability_of_improvement,
 )
-from adqn_jax.results.load import Result, by_env, load
+from adqn_jax.results.load import Result, agents, by_algo, by_env, load
 
 with extra("results"):
     from matplotlib.axes import Axes
@@ -39,6 +39,7 @@ _COLOURS = {
 _MORE_COLOURS = ("#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#3b3b98", "#b33771", "#58b19f")
 _BOUNDS = {"memoryless": "#8c6d31", "fully observing": "#17becf"}
 _STYLES = ("-", "-.", ":")  # of further runs of one algorithm; dashes are for bounds
+_HATCHES = ("", "//", "..")  # of their bars
 _METRICS = {
     "eval_return": "return of evaluations, undiscounted",
     "eval_discounted_return": "return of evaluations, discounted",
@@ -88,30 +89,40 @@ def draw(
 
 
 def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
-    agents = [run for run in runs if run.kind == "agent"] or runs
+    drawn = agents(runs)
     seen: dict[str, int] = {}
-    for run in agents:
+    for run in drawn:
         number = seen.setdefault(run.algo, 0)
         seen[run.algo] += 1
-        same = [other for other in agents if other.algo == run.algo]
-        label = run.algo if len(same) == 1 else f"{run.algo}, {run.folder.resolve().name}"
         colour, centre = _colour(run), estimate(run.values, statistic, interval)
-        if len(agents) <= 2:  # more would hide each other
+        if len(drawn) <= 2:  # more would hide each other
             axes.plot(run.timesteps, run.values, color=colour, alpha=0.15, lw=0.8)
         axes.fill_between(run.timesteps, centre.low, centre.high, color=colour, alpha=0.3, lw=0)
         style = _STYLES[number % len(_STYLES)]
+        label = _agent_name(run, drawn)
         axes.plot(run.timesteps, centre.value, style, color=colour, label=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
-    agents = [run for run in runs if run.kind == "agent"] or runs
-    for at, run in enumerate(agents):
+    drawn = agents(runs)
+    seen: dict[str, int] = {}
+    for at, run in enumerate(drawn):
+        number = seen.setdefault(run.algo, 0)
+        seen[run.algo] += 1
         final = estimate(run.final, statistic, interval)
         error = np.abs(np.array([[final.value - final.low], [final.high - final.value]]))
-        axes.bar(at, final.value, 0.75, yerr=error, capsize=3, color=_colour(run), label=run.algo)
+        look = {"color": _colour(run), "hatch": _HATCHES[number % len(_HATCHES)]}
+        label = _agent_name(run, drawn)
+        axes.bar(at, final.value, 0.75, yerr=error, capsize=3, label=label, **look)
     axes.axhline(0.0, color="black", lw=0.6)
     axes.set_xticks([])
+
+
+def _agent_name(run: Result, among: list[Result]) -> str:
+    """Name a run by its algorithm and, where that has several, by its folder."""
+    same = [other for other in among if other.algo == run.algo]
+    return run.algo if len(same) == 1 else f"{run.algo}, {run.folder.resolve().name}"
 
 
 def _bounds(axes: Axes, runs: list[Result], statistic: Statistic) -> None:
@@ -126,16 +137,16 @@ def _bounds(axes: Axes, runs: list[Result], statistic: Statistic) -> None:
 
 def _improvement(panels: dict[str, list[Result]]) -> Figure:
     """Draw a matrix for each environment and, of several, one for all; row against column."""
-    agents = {
-        env: {r.algo: r.final for r in runs if r.kind == "agent" and r.values.size}
+    final = {
+        env: {run.algo: run.final for run in by_algo(agents(runs)).values() if run.values.size}
         for env, runs in panels.items()
     }
-    groups = {env: [env] for env in agents}
-    if len(agents) > 1:
-        groups["all environments"] = list(agents)
+    groups = {env: [env] for env in final}
+    if len(final) > 1:
+        groups["all environments"] = list(final)
     figure, row = _row(len(groups), wide=4.2)
     for axes, (title, envs) in zip(row, groups.items(), strict=True):
-        names = [name for name in agents[envs[0]] if all(name in agents[env] for env in envs)]
+        names = [name for name in final[envs[0]] if all(name in final[env] for env in envs)]
         if len(names) < 2:
             raise ValueError(f"{title}: there must be two algorithms to compare, got {names}")
         axes.set_title(title)
@@ -143,7 +154,7 @@ def _improvement(panels: dict[str, list[Result]]) -> Figure:
         axes.set_yticks(range(len(names)), names)
         values = np.full((len(names), len(names)), np.nan)
         for (i, one), (j, other) in itertools.permutations(enumerate(names), 2):
-            p = probability_of_improvement([(agents[env][one], agents[env][other]) for env in envs])
+            p = probability_of_improvement([(final[env][one], final[env][other]) for env in envs])
             values[i, j] = p.value
             text = f"{p.value:.2f}\n{p.low:.2f} - {p.high:.2f}"
             axes.text(j, i, text, ha="center", va="center", fontsize=7)

@@ -42,9 +42,10 @@ class Result:
     @property
     def stability(self) -> np.ndarray:
         """How far each seed fell back, [S]: minus the mean, over log points, of best so far less
-        value; 0 of a curve that never falls.
+        value; 0 of a curve that never falls. Points before the first episode ends do not count.
         """
-        return np.asarray((self.values - np.maximum.accumulate(self.values)).mean(0))
+        fell = np.ma.masked_invalid(self.values - np.fmax.accumulate(self.values))
+        return np.asarray(fell.mean(0).filled(np.nan))
 
 
 def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
@@ -105,6 +106,28 @@ def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, li
     known = [env for env in first if env in names]
     order = known + [env for env in names if env not in known]
     return {env: [result for result in results if result.env == env] for env in order}
+
+
+def agents(results: Sequence[Result]) -> list[Result]:
+    """Leave out runs that show a bound, unless there is nothing else."""
+    return [result for result in results if result.kind == "agent"] or [*results]
+
+
+def by_algo(results: Sequence[Result]) -> dict[str, Result]:
+    """Sort one environment's results by algorithm.
+
+    Raises:
+      ValueError: when an algorithm has several.
+    """
+    found: dict[str, Result] = {}
+    for result in results:
+        if result.algo in found:
+            raise ValueError(
+                f"name one run of {result.algo} on {result.env}, not several; {result.folder} is "
+                f"one"
+            )
+        found[result.algo] = result
+    return found
 
 
 def _kind(run: Experiment) -> Kind:

@@ -1,12 +1,14 @@
 """metrics.csv, a row for each seed and log point: its only writer and reader."""
 
 import csv
-import os
+import io
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from adqn_jax.results import files
 
 METRICS = "metrics.csv"
 #: Share of greedy episodes that a seed must win to have solved a task.
@@ -30,12 +32,11 @@ def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, table.getvalue())
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:

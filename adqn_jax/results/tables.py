@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from adqn_jax.results import metrics
+from adqn_jax.results import files, metrics
 from adqn_jax.results.estimates import Interval, Statistic, estimate
 from adqn_jax.results.load import Result, by_env
 
@@ -58,7 +58,7 @@ def write(to: pathlib.Path, rows: Sequence[Row]) -> None:
     if not rows:
         raise ValueError(f"there is nothing to write to {to}")
     if to.suffix == ".md":
-        to.write_text(markdown(rows))
+        files.write_text(to, markdown(rows))
     else:
         metrics.write(to, rows)
 

@@ -85,9 +85,14 @@ class HeadConfig:
 class LossConfig:
     """What Q and U regress on."""
 
-    select: Annotated[Literal["target", "online"], ReadWhen("bootstrap", "target")] = "target"
+    select: Annotated[
+        Literal["target", "online"],
+        ReadWhen("bootstrap", "target"),
+        ReadWhen("target", ("periodic", "polyak")),
+    ] = "target"
     """Whose Q chooses the bootstrap action: the target network's, as in the authors' trainer, or
-    that of the network that learns (double Q). Read when `bootstrap` is `target`."""
+    that of the network that learns (double Q). Read when `bootstrap` is `target`, and where there
+    is a target network."""
     bootstrap: Literal["target", "trust-region"] = "target"
     """Whose values bootstrap: the target networks'; or those of the networks that learn, which
     then also choose, and errors do not count that would only carry them further from the

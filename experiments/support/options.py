@@ -66,8 +66,8 @@ class RunArgs(distributed.Processes, Choice):
     """Folder of all runs."""
     name: str | None = None
     """Name of this run's folder, <out>/<env>/<algo>/<name>, of letters, digits and any of ._=,+-;
-    unless given, `default`, or, of a run that shows a bound, `memoryless` (--history none),
-    `state` (--observe state) or both."""
+    unless given, `default`, or, of a run that shows a bound, `memoryless` (--history none
+    --no-memory-bits), `state` (--observe state) or both."""
     overwrite: bool = False
     """Delete what the run's folder holds, and start anew."""
     resume: bool = False
@@ -218,6 +218,14 @@ def unread(args: Args) -> dict[str, ReadWhen]:
     return {name: note for name, note in families.unread(args.config).items() if name in given}
 
 
+def print_unread(*runs: Args) -> None:
+    """Say which options were given that none of these runs reads."""
+    by_run = [unread(args) for args in runs]
+    for name, needs in by_run[0].items():
+        if all(name in others for others in by_run):
+            print(f"note: --{name.replace('_', '-')} is not read; it needs {needs}")
+
+
 def kinds() -> dict[str, Any]:
     """Return the types of all options that decide what is trained, of any family, by name."""
     parts = [part for family in families.FAMILIES for part in family.config.part_types().values()]
@@ -265,13 +273,14 @@ def _env_params(args: Choice) -> dict[str, float]:
     params: dict[str, float] = {}
     for word in args.env_param:
         name, _, value = word.partition("=")
+        name = name.replace("-", "_")
         try:
             number = float(value)
         except ValueError:
             number = math.nan
         if not math.isfinite(number) or name in params:
             raise ValueError(f"--env-param takes NAME=NUMBER, each name once, got {word!r}")
-        params[name.replace("-", "_")] = int(number) if number == int(number) else number
+        params[name] = int(number) if number == int(number) else number
     return params
 
 

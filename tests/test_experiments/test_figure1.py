@@ -72,6 +72,22 @@ def test_bounds_are_two_more_runs() -> None:
     assert [pair.experiment.config.network.history for pair in pairs] == ["gru", "none", "gru"]
     assert [pair.experiment.observe for pair in pairs] == ["observation", "observation", "state"]
     assert len({pair.folder for pair in pairs}) == 3
+    (_, memoryless, _) = figure1.grid(
+        figure1.Args(envs=("memory-four-rooms-7x7",), algos=("dqn",), bounds=True)
+    )
+    assert not memoryless.experiment.config.network.remembers, "no bits, either"
+
+
+def test_bad_input(own_folder: None) -> None:
+    """Before anything is trained."""
+    for words, sentence in {
+        ("--to", "figure1.xyz"): "--to",
+        ("--metric", "nothing"): "--metric",
+        ("--fraction", "2"): "fraction must be more than 0 and at most 1, got 2",
+    }.items():
+        ended = call(figure1.main, *WORDS, *words)
+        assert (ended.code, sentence in ended.err) == (2, True), ended.err
+        assert not any(pathlib.Path().iterdir())
 
 
 def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,7 @@ def test_every_kind_is_drawn(
         ("carflag/dqn/x --metric nothing", "no metric 'nothing'; it has seed, timesteps"),
         ("carflag/dqn/x --statistic iqm --interval stderr", "use --interval bootstrap"),
         ("carflag/dqn/x --kind improvement", "two algorithms to compare, got ['dqn']"),
+        ("carflag/dqn/x carflag/dqn/x --kind improvement", "name one run of dqn on carflag"),
     ],
 )
 def test_bad_input(

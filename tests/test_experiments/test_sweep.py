@@ -140,6 +140,17 @@ def test_table_is_tidy(whole: pathlib.Path) -> None:
         np.testing.assert_allclose(float(row["stability"]), -np.mean(drops))
 
 
+def test_what_no_point_reads_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """As run.py says it; what only some points read is no mistake."""
+    words = ("--env", "heavenhell-1", "--algo", "dqn", "--n-step", "5", "--value-atoms", "4")
+    points = [options.parse((*words, *more)) for more in ((), ("--returns", "n-step"))]
+    options.print_unread(*points)
+    assert capsys.readouterr().out.splitlines() == [
+        "note: --value-atoms is not read; it needs --values categorical or quantile or "
+        "implicit-quantile or particles"
+    ]
+
+
 def test_stopped_and_resumed(whole: pathlib.Path) -> None:
     """It goes on to the same bits; what is finished is skipped; other points are refused."""
     stop = functools.partial(signal.raise_signal, signal.SIGTERM)

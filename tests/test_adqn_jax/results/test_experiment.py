@@ -48,7 +48,9 @@ def test_files_and_records(one: Experiment, other: Experiment) -> None:
         for name in before["train"].keys() - {"total_timesteps"}
         if before["train"][name] != now["train"][name]
     }
-    less = now["train"]["total_timesteps"] < before["train"]["total_timesteps"]
+    totals = [run["train"]["total_timesteps"] for run in (before, now)]
+    anneals = before["hyper"]["rate_end"] != 1.0 and totals[0] != totals[1]
+    less = totals[1] < totals[0] or anneals
     if not changed and not less:
         experiment.refuse_differences(experiment.flat(before), longer)
         return
@@ -82,6 +84,20 @@ def test_what_is_not_read_decides_nothing(tmp_path: pathlib.Path) -> None:
     reads = dataclasses.replace(now, config=now.config.replace(replay="prioritised"))
     with pytest.raises(ValueError, match="priority_alpha"):
         experiment.refuse_differences(before, experiment.decided(reads.to_json()))
+
+
+def test_a_longer_run_that_anneals_is_another() -> None:
+    """Its step size would have fallen later from the beginning."""
+    for config, same in ((Config("dqn"), True), (Config("dqn").replace(rate_end=0.5), False)):
+        run = dataclasses.replace(ONE, config=config)
+        longer = dataclasses.replace(run, config=config.replace(total_timesteps=3_000_000))
+        begun = experiment.as_json({"one": run}), experiment.as_json({"one": longer})
+        for before, now in ((run.to_json(), longer.to_json()), begun):
+            if same:
+                experiment.refuse_differences(experiment.flat(before), now)
+                continue
+            with pytest.raises(ValueError, match="step size falls until then"):
+                experiment.refuse_differences(experiment.flat(before), now)
 
 
 def test_several_points_are_kept_in_order() -> None:

@@ -95,6 +95,6 @@ def test_done(tmp_path: pathlib.Path) -> None:
     (folder / "curve.png").touch()
     assert is_done(folder, run, last)
     assert not is_done(folder, run, last + 1)
-    other = run.with_hyper(run.config.hyper.replace(discount=0.5))
+    other = dataclasses.replace(run, config=run.config.replace(discount=0.5))
     assert not is_done(folder, other, last)
     assert not is_done(tmp_path, run, last)

@@ -23,6 +23,8 @@ def test_selection() -> None:
     """Final performance first; within one standard error of the best, stability."""
     best = result([0.0, 1.0, 0.2, 1.0], [0.0, 1.0, 0.2, 0.6])  # 0.8 +- 0.2, drops 0.2 and 0.3
     np.testing.assert_allclose(best.stability, [-0.2, -0.3])
+    begun_late = result([float("nan"), 1.0, 0.5])  # no episode had ended at the first log point
+    np.testing.assert_allclose(begun_late.stability, [-0.25])
     steady = result([0.0, 0.5, 0.7, 0.7], [0.0, 0.5, 0.7, 0.7])  # 0.7, never falls
     just_equal = result([0.0, 0.0, 0.65, 0.61], [0.0, 0.0, 0.65, 0.61])  # drops 0.01
     worse = result([0.0, 0.1, 0.5, 0.5], [0.0, 0.1, 0.5, 0.5])
