@@ -104,8 +104,8 @@ def make_plan(
     counted = max(per_iteration, updates) * plan.log_points * plan.iterations_per_log
     if warmup_steps * train.num_envs + counted >= 2**31:  # they are int32
         raise ValueError(
-            f"timesteps and gradient steps of a seed are counted up to 2^31: lower total_timesteps, "
-            f"got {train.total_timesteps}"
+            f"timesteps and gradient steps of a seed are counted up to 2^31: lower "
+            f"total_timesteps, got {train.total_timesteps}"
         )
     return plan
 

@@ -178,8 +178,8 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
         rate_end = now.get(name.removesuffix("train.total_timesteps") + "hyper.rate_end", 1.0)
         if longer and old != new and rate_end != 1.0:
             raise ValueError(
-                f"the run to resume has {name} {old}, not {new}, and its step size falls until then "
-                f"(rate_end {rate_end:g}): a longer one is another run, so give it another --name"
+                f"the run to resume has {name} {old}, not {new}, and its step size falls until "
+                f"then (rate_end {rate_end:g}): a longer one is another run: choose another --name"
             )
         if old != new and not (longer and new is not None and new >= old):
             raise ValueError(

@@ -112,9 +112,11 @@ def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -
         seen[run.algo] += 1
         final = estimate(run.final, statistic, interval)
         error = np.abs(np.array([[final.value - final.low], [final.high - final.value]]))
-        look = {"color": _colour(run), "hatch": _HATCHES[number % len(_HATCHES)]}
-        label = _agent_name(run, drawn)
-        axes.bar(at, final.value, 0.75, yerr=error, capsize=3, label=label, **look)
+        label, hatch = _agent_name(run, drawn), _HATCHES[number % len(_HATCHES)]
+        axes.bar(
+            at, final.value, 0.75, yerr=error, capsize=3, label=label,
+            color=_colour(run), edgecolor="white", hatch=hatch,
+        )  # fmt: skip
     axes.axhline(0.0, color="black", lw=0.6)
     axes.set_xticks([])
 

@@ -78,18 +78,6 @@ def test_bounds_are_two_more_runs() -> None:
     assert not memoryless.experiment.config.network.remembers, "no bits, either"
 
 
-def test_bad_input(own_folder: None) -> None:
-    """Before anything is trained."""
-    for words, sentence in {
-        ("--to", "figure1.xyz"): "--to",
-        ("--metric", "nothing"): "--metric",
-        ("--fraction", "2"): "fraction must be more than 0 and at most 1, got 2",
-    }.items():
-        ended = call(figure1.main, *WORDS, *words)
-        assert (ended.code, sentence in ended.err) == (2, True), ended.err
-        assert not any(pathlib.Path().iterdir())
-
-
 def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One run fails alone; the other is trained, drawn, and skipped when asked for again."""
     folder = tmp_path / "runs" / "heavenhell-1" / "dqn" / "figure1-fast-0.001-1-seeds"
@@ -165,6 +153,8 @@ def test_sigterm_reaches_the_run(tmp_path: pathlib.Path) -> None:
         ("--envs nothing", "unknown environment 'nothing'"),
         ("--algos dqn sarsa", "unknown algorithm 'sarsa'"),
         ("--preset slow", "unknown preset 'slow'"),
+        ("--to figure1.xyz", "--to must"),
+        ("--metric nothing", "--metric"),
     ],
 )
 def test_bad_input(
