@@ -31,7 +31,7 @@ class Args:
     grid_encoder: Literal["convolutions", "cells", "pairs"] = "cells"
     """How grids of indices are encoded."""
     conv_channels: tuple[int, ...] = (16,)
-    """Channels of the convolutions."""
+    """Channels of the convolutions of the encoder `convolutions`."""
     embedding_size: int = 64
     """Features of an observation."""
     history_size: int = 64
@@ -64,6 +64,8 @@ def main() -> None:
     tables.check_ending(args.to)
     if args.seeds < 1 or args.episodes < 1 or not args.learning_rate > 0:
         raise ValueError("seeds and episodes must be at least 1, learning_rate greater than 0")
+    if args.grid_encoder != "convolutions" and args.conv_channels != Args().conv_channels:
+        raise ValueError("nothing reads conv-channels: it needs --grid-encoder convolutions")
     if args.batch < 1 or _EPISODES_PER_ROW % args.batch:
         raise ValueError(f"batch must divide {_EPISODES_PER_ROW}, got {args.batch}")
     config = Config().replace(
