@@ -49,9 +49,13 @@ def test_command(tmp_path: pathlib.Path) -> None:
     assert row["episodes"] == "3200"
     assert 0.3 < float(row["accuracy"]) < 0.7
 
-    refused = call(binding.main, "--embedding-size", "0", "--to", str(table))
-    assert refused.code == 2
-    assert refused.err == "error: embedding_size must be at least 1, got 0\n"
+    for word, number, sentence in (
+        ("--embedding-size", "0", "embedding_size must be at least 1, got 0"),
+        ("--conv-channels", "8", "nothing reads conv-channels: it needs --grid-encoder"),
+    ):
+        refused = call(binding.main, word, number, "--to", str(table))
+        assert refused.code == 2
+        assert refused.err.startswith(f"error: {sentence}")
 
 
 def test_training_lowers_the_loss() -> None:
