@@ -299,6 +299,28 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
         assert told in page
 
 
+def test_table_of_cleaner() -> None:
+    """Behaviour returns of fast.md, of heads and lambdas, are those measured."""
+    folders = {
+        "plain head, λ = 0.97, six seeds": "cleaner/{}/plain",
+        "`dueling-mean`, λ = 0.97, three seeds": "cleaner/{}/dueling-lambda-0.97",
+        "`dueling-mean`, λ = 0.8, two seeds": "sweeps/cleaner-dueling/algo={},{},return-lambda=0.8",
+        "`dueling-mean`, λ = 0.6, two seeds": "sweeps/cleaner-dueling/algo={},{},return-lambda=0.6",
+        "`dueling-mean`, λ = 0.3, two seeds": "sweeps/cleaner-dueling/algo={},{},return-lambda=0.3",
+    }
+    rates = {"dqn": "learning-rate=2e-3", "adqn-vr": "learning-rate=1e-3"}
+    for label, folder in folders.items():
+        cells = []
+        for algo, rate in rates.items():
+            raw = f"results/{folder.format(algo, rate)}/metrics.csv"
+            columns = metrics.read(DOCS / raw)
+            (point,) = np.flatnonzero(columns["timesteps"][:, 0] == 394_752)
+            link = "" if "sweeps" in raw else f" ([raw]({raw}))"
+            cells.append(f"{columns['behaviour_return'][point].mean():.1f}{link}")
+        line = f"| {label} | {' | '.join(cells)} |"
+        assert line in (DOCS / "fast.md").read_text(), line
+
+
 def test_the_presets_are_those_of_the_code() -> None:
     """algorithms.md shows what the presets set."""
     assert presets.table() in (DOCS / "algorithms.md").read_text()
