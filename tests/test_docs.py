@@ -321,6 +321,20 @@ def test_table_of_cleaner() -> None:
         assert line in (DOCS / "fast.md").read_text(), line
 
 
+def test_losses_on_cleaner() -> None:
+    """The table of figure1.md: what Q and U miss in the middle of training."""
+    page = (DOCS / "figure1.md").read_text()
+    for model in ("q", "u"):
+        cells = []
+        for algo in ("dqn", "adqn", "adqn-vr", "adqn-state"):
+            columns = metrics.read(DOCS / "results" / "cleaner" / algo / "fast" / "metrics.csv")
+            middle = (columns["timesteps"] >= 200_000) & (columns["timesteps"] <= 400_000)
+            loss = columns.get(f"loss_{model}")
+            cells.append("" if loss is None else f"{loss[middle].mean():.2f}")
+        line = f"| of {model.upper()} | {' | '.join(cells)} |"
+        assert line in page, line
+
+
 def test_the_presets_are_those_of_the_code() -> None:
     """algorithms.md shows what the presets set."""
     assert presets.table() in (DOCS / "algorithms.md").read_text()
