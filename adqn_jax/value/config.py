@@ -91,8 +91,8 @@ class LossConfig:
         ReadWhen("target", ("periodic", "polyak")),
     ] = "target"
     """Whose Q chooses the bootstrap action: the target network's, as in the authors' trainer, or
-    that of the network that learns (double Q). Read when `bootstrap` is `target`, and where there
-    is a target network."""
+    that of the network that learns (double Q). Read when `bootstrap` is `target`. Read when
+    `target` is `periodic` or `polyak`."""
     bootstrap: Literal["target", "trust-region"] = "target"
     """Whose values bootstrap: the target networks'; or those of the networks that learn, which
     then also choose, and errors do not count that would only carry them further from the

@@ -116,7 +116,9 @@ def follow(config: Config, sentence: str) -> Config:
         return config.replace(n_step=int(match[1]))
     if "output_scale must be greater than 0" in sentence:
         return config.replace(output_scale=0.1)
-    if match := re.search(r"(replay_ratio|average|eval_params|target) must be (\w+)", sentence):
+    if match := re.search(
+        r"(replay_ratio|average|eval_params|target|history) must be (\w+)", sentence
+    ):
         return config.replace(**{match[1]: 1.0 if match[2] == "1" else match[2]})
     if match := re.search(r"with replay_ratio (\S+) it is \d+$", sentence):
         return config.replace(replay_ratio=float(match[1]))
