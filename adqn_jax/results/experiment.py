@@ -174,14 +174,17 @@ def refuse_differences(before: dict[str, Any], now: dict[str, Any]) -> None:
         )
     for name in sorted(known):
         old, new = before.get(name), now.get(name)
-        longer = name.endswith("train.total_timesteps") and isinstance(old, int)
+        if old == new:
+            continue
+        total = name.endswith("train.total_timesteps") and isinstance(old, int)
         rate_end = now.get(name.removesuffix("train.total_timesteps") + "hyper.rate_end", 1.0)
-        if longer and old != new and rate_end != 1.0:
+        if total and rate_end != 1.0:
             raise ValueError(
                 f"the run to resume has {name} {old}, not {new}, and its step size falls until "
-                f"then (rate_end {rate_end:g}): a longer one is another run: choose another --name"
+                f"then (rate_end {rate_end:g}): one of another length is another run, so choose "
+                f"another --name"
             )
-        if old != new and not (longer and new is not None and new >= old):
+        if not (total and new is not None and new >= old):
             raise ValueError(
                 f"the run to resume has {name} {old}, not {new}: give the same settings (more "
                 f"total_timesteps are welcome), or another --name"

@@ -90,41 +90,36 @@ def draw(
 
 def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
     drawn = agents(runs)
-    seen: dict[str, int] = {}
     for run in drawn:
-        number = seen.setdefault(run.algo, 0)
-        seen[run.algo] += 1
         colour, centre = _colour(run), estimate(run.values, statistic, interval)
         if len(drawn) <= 2:  # more would hide each other
             axes.plot(run.timesteps, run.values, color=colour, alpha=0.15, lw=0.8)
         axes.fill_between(run.timesteps, centre.low, centre.high, color=colour, alpha=0.3, lw=0)
+        label, number = _agent_name(run, drawn)
         style = _STYLES[number % len(_STYLES)]
-        label = _agent_name(run, drawn)
         axes.plot(run.timesteps, centre.value, style, color=colour, label=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
     drawn = agents(runs)
-    seen: dict[str, int] = {}
     for at, run in enumerate(drawn):
-        number = seen.setdefault(run.algo, 0)
-        seen[run.algo] += 1
         final = estimate(run.final, statistic, interval)
         error = np.abs(np.array([[final.value - final.low], [final.high - final.value]]))
-        label, hatch = _agent_name(run, drawn), _HATCHES[number % len(_HATCHES)]
+        label, number = _agent_name(run, drawn)
         axes.bar(
             at, final.value, 0.75, yerr=error, capsize=3, label=label,
-            color=_colour(run), edgecolor="white", hatch=hatch,
+            color=_colour(run), edgecolor="white", hatch=_HATCHES[number % len(_HATCHES)],
         )  # fmt: skip
     axes.axhline(0.0, color="black", lw=0.6)
     axes.set_xticks([])
 
 
-def _agent_name(run: Result, among: list[Result]) -> str:
-    """Name a run by its algorithm and, where that has several, by its folder."""
+def _agent_name(run: Result, among: list[Result]) -> tuple[str, int]:
+    """Name a run by its algorithm and, where that has several, by its folder; number it there."""
     same = [other for other in among if other.algo == run.algo]
-    return run.algo if len(same) == 1 else f"{run.algo}, {run.folder.resolve().name}"
+    number = next(i for i, other in enumerate(same) if other is run)
+    return run.algo if len(same) == 1 else f"{run.algo}, {run.folder.resolve().name}", number
 
 
 def _bounds(axes: Axes, runs: list[Result], statistic: Statistic) -> None:
