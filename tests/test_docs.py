@@ -395,10 +395,12 @@ def test_critics_claims() -> None:
             assert f"| {' | '.join(told)} |" in page
 
 
-def test_table_of_a_gpu() -> None:
+@pytest.mark.parametrize("name", ["h200", "h100-80gb-hbm3"])
+def test_table_of_a_gpu(name: str) -> None:
     """What the page says about a GPU is in the raw data."""
     page = (DOCS / "performance.md").read_text()
-    for row in json.loads((DOCS / "results/gpu-nvidia-h200/scaling.json").read_text())["training"]:
+    raw = json.loads((DOCS / f"results/gpu-nvidia-{name}/scaling.json").read_text())
+    for row in raw["training"]:
         cells = [
             row["seeds"], f"{row['loop_simulated']:,.0f}", f"{row['loop_timesteps']:,.0f}",
             f"{row['share_outside_update']:.1%}".replace("%", " %"),
