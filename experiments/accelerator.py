@@ -57,7 +57,7 @@ def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
         return (sys.executable, str(_HERE / script), *words)
 
     def tests(*words: str) -> tuple[str, ...]:
-        # One that is stopped has named what passed; warnings of whatever is installed are no errors.
+        # What is stopped has named what passed. Warnings of whatever is installed are no errors.
         return (sys.executable, "-m", "pytest", "-v", "-n", "4", "-W", "default", *words)
 
     on_device = {"ADQN_JAX_TEST_ACCELERATOR": "1"}
