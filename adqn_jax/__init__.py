@@ -2,7 +2,8 @@
 
 `make_train` gives a whole run as one pure function of a key; `make_trainer` its pieces;
 `SeedRunner` runs many seeds over all local devices from the host; `load_policy` gives what was
-learnt as functions to act with. What sees the privileged state never acts, but for experts.
+learnt as functions to act with. What sees the privileged state never acts,
+but for experts and the student of `dagger`.
 """
 
 from adqn_jax import gymnax_import as _  # noqa: F401  before anything else imports gymnax

@@ -62,23 +62,26 @@ class ReadWhen:
 
 
 RECURRENT = ReadWhen("history", ("gru", "lstm"))
+_HISTORIES = ReadWhen(
+    "acts_on_state", False, "an algorithm that sees histories, any but expert and dagger"
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
     """Sizes and initial weights of networks."""
 
-    history: Literal["gru", "lstm", "none"] = "gru"
+    history: Annotated[Literal["gru", "lstm", "none"], _HISTORIES] = "gru"
     """What stands for the history: a GRU's state, an LSTM's, or only the features of the
-    observation, which makes Q(o,a) of Q(h,a), a lower bound."""
+    observation, which makes Q(o,a) of Q(h,a), a lower bound. Not read by `expert` and `dagger`."""
     embedding_size: Annotated[int, Range(1)] = 64
     """Features of an action and of an observation."""
     history_size: Annotated[int, Range(1), RECURRENT] = 128
     """Width of what encodes the history. Read when `history` is `gru` or `lstm`."""
-    memory_bits: bool = False
+    memory_bits: Annotated[bool, _HISTORIES] = False
     """Whether the history is told, beside each observation, all that the episode has shown so far:
     a bit for each observation that is Discrete; of grids of indices, for any two that meet in a
-    cell."""
+    cell. Not read by `expert` and `dagger`."""
     head_sizes: Annotated[tuple[int, ...], Range(1)] = (512, 256)
     """Hidden layers between the features and the action values."""
     conv_channels: Annotated[tuple[int, ...], Range(1)] = (32, 32, 64)
@@ -230,7 +233,8 @@ def unread_fields(config: BaseConfig, algorithm: Any) -> dict[str, ReadWhen]:
         name: note
         for name, _, _, notes in _described(config)
         for note in notes
-        if isinstance(note, ReadWhen) and given[note.option] not in note.values
+        # A family whose algorithms do not differ in something says nothing about it.
+        if isinstance(note, ReadWhen) and given.get(note.option, note.values[0]) not in note.values
     }
 
 

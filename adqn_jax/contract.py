@@ -38,6 +38,13 @@ def check(env: Any, env_params: Any) -> None:
     else:
         observation, state = _reset(name, env, env_params, key)
         _check_step(name, env, env_params, key, observation, state)
+        if env.observes_deterministically:  # or nobody asks
+            again = _shapes(f"{name}.observe", env.observe, key, state, None, env_params)
+            if _told(again) != _told(observation):
+                raise ValueError(
+                    f"{name}: observe must return what reset_env does, {_told(observation)}, got "
+                    f"{_told(again)}"
+                )
     _check_element(f"{name}.reset_env", "observation_space", observation,
                    env.observation_space(env_params))  # fmt: skip
     privileged = _shapes(f"{name}.privileged_state", env.privileged_state, state, env_params)
@@ -49,12 +56,12 @@ def _check_time_limit(name: str, env_params: Any) -> None:
     limit = getattr(env_params, "max_steps_in_episode", None)
     try:
         steps = int(limit)  # type: ignore[arg-type]  # whatever it is
-    except (TypeError, ValueError, jax.errors.JAXTypeError):
+    except (TypeError, ValueError, OverflowError, jax.errors.JAXTypeError):
         steps = 0
-    if steps < 1:
+    if steps < 1 or steps != limit:
         raise ValueError(
-            f"{name} has no time limit: its parameters need max_steps_in_episode, a number of "
-            f"steps of at least 1, got {limit!r}"
+            f"{name} has no time limit: its parameters need max_steps_in_episode, a whole number "
+            f"of steps of at least 1, got {limit!r}"
         )
 
 

@@ -12,6 +12,8 @@ from adqn_jax.agent import Agent, Who
 from adqn_jax.rollout import Interaction
 from adqn_jax.types import Array, Episode, TrainState
 
+_EVALUATES = 2**31  # folded in: so many children of a key are never drawn by splitting it
+
 Metrics = dict[str, Array]
 
 
@@ -41,7 +43,9 @@ class Evaluation:
         They are derived from the state's key, not consumed: whether and when one evaluates does not
         change training.
         """
-        key_reset, key_steps = jax.random.split(jax.random.fold_in(state.key, state.iteration))
+        # A key that is split n times has the children that 0 .. n - 1 folded in give: training's.
+        key = jax.random.fold_in(jax.random.fold_in(state.key, _EVALUATES), state.iteration)
+        key_reset, key_steps = jax.random.split(key)
         return key_reset, jax.random.split(key_steps, self.agent.plan.longest_episode)
 
     def episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:

@@ -11,8 +11,8 @@ from adqn_jax.types import Array, Spec
 def uniform(key: Array, space: Spec, *lead: int) -> Array:
     """Draw actions uniform over a space, int32 [*lead] or float32 [*lead, N].
 
-    An entry of a Box that has no bounds, or larger ones than `spaces.UNBOUNDED`, is uniform in
-    [-1, 1]. `key` is consumed.
+    An entry of a Box is uniform within `spaces.units` of its centre: in [-1, 1] without bounds.
+    `key` is consumed.
     """
     if not isinstance(space, Box):
         return jax.random.randint(key, lead, 0, space.n, jnp.int32)

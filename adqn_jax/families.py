@@ -88,6 +88,22 @@ def family_of(algorithm: str) -> Family:
     raise ValueError(f"unknown algorithm {algorithm!r}; known are {', '.join(algorithms())}")
 
 
+def family_for(config: BaseConfig) -> Family:
+    """Return the family of a configuration's algorithm.
+
+    Raises:
+      ValueError: when there is no such algorithm, or the configuration is another family's.
+    """
+    family = family_of(config.algorithm)
+    if not isinstance(config, family.config):
+        needed, given = (
+            f"{kind.__module__.removesuffix('.config')}.{kind.__name__}"
+            for kind in (family.config, type(config))
+        )
+        raise ValueError(f"{config.algorithm} is trained by {needed}, got {given}")
+    return family
+
+
 def check_actions(algorithm: str, space: Spec) -> None:
     """Refuse continuous actions where an algorithm has a number for each action.
 
@@ -117,4 +133,4 @@ def settled(config: BaseConfig) -> BaseConfig:
 
 def unread(config: BaseConfig) -> dict[str, ReadWhen]:
     """Name the fields that a configuration does not read, and what would read them."""
-    return unread_fields(config, family_of(config.algorithm).algorithms[config.algorithm])
+    return unread_fields(config, family_for(config).algorithms[config.algorithm])

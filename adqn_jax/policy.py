@@ -92,7 +92,9 @@ class Policy:
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
             outside of a Discrete space; or values are told not to be greedy.
+          jax.errors.TracerBoolConversionError: when `greedy` is traced; it is part of the program.
         """
+        greedy = None if greedy is None else bool(greedy)
         seen = self._checked(observation, carry.start.shape)
         inputs = Inputs(seen, None, carry.action_tm1, carry.start)
         who = self.networks.actor(self.params, epsilon, greedy)
@@ -165,7 +167,7 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
     arrays[_METADATA] = np.array(json.dumps(described))
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # only newer ones have allow_pickle
     partial.replace(path)
 
 

@@ -76,11 +76,13 @@ def executed(action: Array, space: Spec) -> Array:
 def units(space: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Return the centre and the half-width of each entry of a flat Box, float32 [N] each.
 
-    They are 0 and 1 where a bound is none that one can divide by: beyond `UNBOUNDED`.
+    A bound beyond `UNBOUNDED` is none that one can divide by: where one is such, the half-width is
+    1, beside the other bound; where both are, the centre is 0.
     """
     low, high = (bound.astype(np.float64) for bound in bounds(space))
-    finite = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
-    low, high = np.where(finite, low, -1.0), np.where(finite, high, 1.0)
+    has_low, has_high = np.abs(low) < UNBOUNDED, np.abs(high) < UNBOUNDED
+    low = np.where(has_low, low, np.where(has_high, high - 2.0, -1.0))
+    high = np.where(has_high, high, low + 2.0)
     return ((low + high) / 2).astype(np.float32), ((high - low) / 2).astype(np.float32)
 
 

@@ -69,8 +69,9 @@ def make_trainer(
       ValueError: when the configuration contradicts itself or the environment, or the environment
         breaks the contract (`contract.check`), or an expert is missing or out of place.
     """
+    family = families.family_for(config)
     contract.check(env, env_params)
-    codec, family = SlotCodec(env, env_params), families.family_of(config.algorithm)
+    codec = SlotCodec(env, env_params)
     families.check_actions(config.algorithm, codec.action_space)
     if teacher is not None and not family.taught:
         raise ValueError(f"{config.algorithm} takes no expert")

@@ -110,7 +110,8 @@ class Inputs:
 class Rows:
     """A batch to train on, time first.
 
-    Every row begins with the first slot of an episode, unless nothing remembers what was before.
+    Every row begins with the first slot of an episode, unless nothing remembers what was before, or
+    the memory at its beginning is given beside it.
     """
 
     inputs: Inputs  # [T, B, ...]

@@ -6,12 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+#: Rows or columns, at most; agents' places are int8.
+LARGEST = 127
+
 
 def read_maze(maze: Sequence[str]) -> np.ndarray:
     """Return which tiles of a maze are free, bool [rows, columns].
 
     Args:
-      maze: rows of `#` (wall) and `.` (free), enclosed, odd in size, connected, free at (1, 1).
+      maze: rows of `#` (wall) and `.` (free), enclosed, connected, free at (1, 1), odd in size, of
+        at most 127 x 127.
 
     Raises:
       ValueError: when the maze is not so.
@@ -20,8 +24,8 @@ def read_maze(maze: Sequence[str]) -> np.ndarray:
         raise ValueError("a maze is rows of equal length, of # for walls and . for free tiles")
     free = np.array([[tile == "." for tile in row] for row in maze])
     rows, columns = free.shape
-    if not rows % 2 or not columns % 2:
-        raise ValueError(f"a maze has odd sizes, this one is {rows} x {columns}")
+    if not rows % 2 or not columns % 2 or max(rows, columns) > LARGEST:
+        raise ValueError(f"a maze has odd sizes of up to {LARGEST}, this one is {rows} x {columns}")
     border = np.concatenate([free[0], free[-1], free[:, 0], free[:, -1]])
     if border.any() or rows < 3 or columns < 3:
         raise ValueError("a maze is enclosed by walls, this one is open at its border")
@@ -52,10 +56,11 @@ def random_maze(rows: int, columns: int, seed: int) -> tuple[str, ...]:
     """Draw a maze (`draw_maze`), as text.
 
     Raises:
-      ValueError: when rows or columns are not odd, or less than 3.
+      ValueError: when rows or columns are not odd, or less than 3, or more than 127.
     """
-    if not (rows % 2 and columns % 2 and rows >= 3 and columns >= 3):
-        raise ValueError(f"a maze has odd sizes of at least 3, got {rows} x {columns}")
+    sizes = (rows, columns)
+    if not all(size % 2 and 3 <= size <= LARGEST for size in sizes):
+        raise ValueError(f"a maze has odd sizes of 3 to {LARGEST}, got {rows} x {columns}")
     free = np.asarray(draw_maze(jax.random.key(seed), rows, columns))
     return tuple("".join("." if tile else "#" for tile in row) for row in free)
 

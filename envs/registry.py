@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -119,6 +120,8 @@ def _changed(name: str, default: Any, params: Mapping[str, float]) -> Any:
     for key, value in params.items():
         if key not in numbers:
             raise ValueError(f"{name} has no parameter {key!r}; it has {', '.join(numbers)}")
+        if not math.isfinite(value):
+            raise ValueError(f"{key} of {name} must be a finite number, got {value}")
         if isinstance(numbers[key], int) and value != int(value):
             raise ValueError(f"{key} of {name} must be a whole number, got {value}")
     return dataclasses.replace(default, **{k: type(numbers[k])(v) for k, v in params.items()})

@@ -34,8 +34,8 @@ def render(
     """Draw an episode.
 
     Args:
-      env: environment: carflag, heavenhell-N, cleaner, memory-four-rooms-7x7 or foraging; by
-        default the one that the policy was trained on.
+      env: environment: carflag, heavenhell-N, cleaner, memory-four-rooms-7x7, foraging, frozenlake,
+        tigerdoor or pedestrian; by default the one that the policy was trained on.
       policy: a trained seed, <run>/policy/seed-NNN.npz; without one, actions are random.
       seed: of the episode; the same seed gives the same episode.
       epsilon: probability of a random action; 0 by default, and only with a policy.

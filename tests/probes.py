@@ -128,7 +128,7 @@ class Memory(Probe):
 
 
 class Aim(Probe):
-    """Pays, in its last step, -(a - g)² - (b - 1)² for two numbers; g, 1 or 3, is shown first.
+    """Pays, in its last step, -(a - g)² - (b - 2)² for two numbers; g, 1 or 3, is shown first.
 
     The first number is clipped to [0, 4], the second has no upper bound. Which g it is, is the bit.
     """
@@ -144,7 +144,7 @@ class Aim(Probe):
         return jnp.where(state.time == 0, 1 + state.bit, 0)
 
     def pay(self, state: ProbeState, action: Any) -> Any:
-        miss = jnp.sum(jnp.square(action - jnp.array([1.0 + 2.0 * state.bit, 1.0])))
+        miss = jnp.sum(jnp.square(action - jnp.array([1.0 + 2.0 * state.bit, 2.0])))
         return jnp.where(state.time == self.length - 1, -miss, 0.0)
 
 

@@ -17,19 +17,16 @@ class Algorithm:
     """What the student sees; without one, the expert itself is what is trained."""
     encodes: bool = False
     """Whether the expert sees, in the state's place, what an encoder makes of the history."""
-
-    @property
-    def acts_on_state(self) -> bool:
-        """Whether what is trained, and saved, needs the privileged state to act."""
-        return self.student != "history" and not self.encodes
+    acts_on_state: bool = False
+    """Whether what is trained, and saved, sees the privileged state and no history."""
 
 
 ALGORITHMS = {
     algorithm.name: algorithm
     for algorithm in (
-        Algorithm("expert", "learnt", "none"),
+        Algorithm("expert", "learnt", "none", acts_on_state=True),
         Algorithm("ail", "given", "history"),
-        Algorithm("dagger", "given", "state"),
+        Algorithm("dagger", "given", "state", acts_on_state=True),
         Algorithm("a2d", "learnt", "history"),
         Algorithm("pre-encoder", "learnt", "none", encodes=True),
     )

@@ -97,7 +97,8 @@ def improve(
         measured = {"kl": moved.kl, "step_length": moved.length}
         return (trained[0] | {"expert": params}, trained[1]), measured
     trained = _clipped(hyper, learner, trained, slots, key)
-    moved_kl = _kl(learner, slots, trained[0]["expert"], 1)
+    with learner.networks.precision():
+        moved_kl = _kl(learner, slots, trained[0]["expert"], 1)
     return trained, {"kl": moved_kl}
 
 

@@ -17,7 +17,7 @@ from adqn_jax.imitation.config import Config
 from adqn_jax.nn import model
 from adqn_jax.nn.heads import TanhHead
 from adqn_jax.nn.model import Model, Sees, make_model
-from adqn_jax.spaces import Spaces
+from adqn_jax.spaces import Spaces, is_index_grid
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Inputs, Params, PyTree
 
@@ -185,7 +185,8 @@ def make_networks(
     """Choose the models of an algorithm: all that learn, and the expert that is given.
 
     Raises:
-      ValueError: when a state is to be encoded that is no array, or actions are continuous.
+      ValueError: when a state is to be encoded that is no array of numbers, or actions are
+        continuous.
     """
     algorithm = get_algorithm(config.algorithm)
     outputs: dict[str, tuple[Sees, int]] = {}
@@ -214,7 +215,8 @@ def make_policy_networks(config: Config, spaces: Spaces) -> ImitationNetworks:
     """Choose who is deployed alone.
 
     Raises:
-      ValueError: when a state is to be encoded that is no array, or actions are continuous.
+      ValueError: when a state is to be encoded that is no array of numbers, or actions are
+        continuous.
     """
     algorithm = get_algorithm(config.algorithm)
     name, sees = list(_seeing(algorithm).items())[-1]
@@ -224,8 +226,10 @@ def make_policy_networks(config: Config, spaces: Spaces) -> ImitationNetworks:
     networks = ImitationNetworks(models, greedy, config.network.matmul_precision)
     if not algorithm.encodes:
         return networks
-    if not isinstance(spaces.state, Box):
-        raise ValueError(f"{algorithm.name} needs a state that is an array, not {spaces.state!r}")
+    if not isinstance(spaces.state, Box) or is_index_grid(spaces.state):
+        raise ValueError(
+            f"{algorithm.name} needs a state that is an array of numbers, not {spaces.state!r}"
+        )
     head = TanhHead(config.network.head_sizes, math.prod(spaces.state.shape), 1.0)
     encoder = make_model("history", head, spaces, config.network)
     return dataclasses.replace(

@@ -4,13 +4,18 @@ import math
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 from gymnax.environments import spaces
 
 from adqn_jax.config import NetworkConfig
-from adqn_jax.nn.grids import BoxGridEncoder, DictGridEncoder, ImageEncoder
+from adqn_jax.nn.grids import (
+    BoxGridEncoder,
+    DictGridEncoder,
+    ImageEncoder,
+    flatten,
+    num_indices,
+)
 from adqn_jax.nn.linear import Embedding, Linear, linear, xavier_relu
-from adqn_jax.spaces import UNBOUNDED, bounds, executed, is_image, is_index_grid, units
+from adqn_jax.spaces import executed, is_image, is_index_grid, leaves, units
 from adqn_jax.types import Array, Spec
 
 
@@ -24,7 +29,7 @@ class FlatEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Encode, [..., *shape] -> [..., features]."""
-        flat = _flatten(x, self.space, self.scales)
+        flat = flatten(x, self.space, self.scales)
         return nn.relu(Linear(self.features, xavier_relu)(flat))
 
 
@@ -37,7 +42,7 @@ class Identity(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Flatten, [..., *shape] -> [..., prod(shape)]."""
-        return _flatten(x, self.space, self.scales)
+        return flatten(x, self.space, self.scales)
 
 
 class ActionEncoder(nn.Module):
@@ -144,6 +149,9 @@ def _check(space: Spec) -> None:
             f"no encoder for the space {space!r}; there are those of Discrete, Box, and Dicts of "
             f"these"
         )
+    for leaf in leaves(space):
+        if is_index_grid(leaf):
+            num_indices(leaf)  # or there is no embedding of them
 
 
 def _is_known(space: Spec) -> bool:
@@ -162,16 +170,3 @@ def _is_one_grid(space: spaces.Dict) -> bool:
         for entry in entries
         if entry is not grids[0]
     )
-
-
-def _flatten(x: Array, space: spaces.Box, scales: bool) -> Array:
-    lead = x.shape[: x.ndim - len(space.shape)]
-    flat = jnp.reshape(x, (*lead, math.prod(space.shape))).astype(jnp.float32)
-    return flat / _scale(space) if scales else flat
-
-
-def _scale(space: spaces.Box) -> np.ndarray:
-    """Return the largest magnitude of each entry, 1 where the space declares none, float [N]."""
-    low, high = (bound.ravel() for bound in bounds(space))
-    largest = np.maximum(np.abs(low), np.abs(high))
-    return np.where((largest > 0) & (largest < UNBOUNDED), largest, np.float32(1.0))

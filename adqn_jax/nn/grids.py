@@ -13,12 +13,13 @@ from gymnax.environments import spaces
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.convolutions import Convolutions3x3
 from adqn_jax.nn.linear import Embedding, Linear, xavier_relu
-from adqn_jax.spaces import is_bytes
+from adqn_jax.spaces import UNBOUNDED, bounds, is_bytes
 from adqn_jax.types import Array
 
 #: Widths of what `CellEncoder` makes: of an index in a cell, of all that the cell holds, and of
 #: what is kept of it for its place.
 _OF_INDEX, _OF_CELL, _OF_PLACE = 8, 32, 8
+_MOST_INDEX = 65_535
 #: A picture with more rows or columns than this is halved by the next convolution.
 _SMALL = 12
 
@@ -133,7 +134,8 @@ class DictGridEncoder(nn.Module):
             by_rank[len(space.shape)].append(name)
         (grid,) = by_rank[3]
         encoder = _grid_encoder(self.space.spaces[grid], self.config)
-        return encoder(x[grid], [x[n] for n in by_rank[2]], [x[n] for n in by_rank[1]])
+        flats = [flatten(x[n], self.space.spaces[n], self.config.scale_boxes) for n in by_rank[1]]
+        return encoder(x[grid], [x[n] for n in by_rank[2]], flats)
 
 
 class BoxGridEncoder(nn.Module):
@@ -204,5 +206,32 @@ def image_strides(shape: Sequence[int], layers: int) -> tuple[int, ...]:
 
 
 def num_indices(space: spaces.Box) -> int:
-    """Return how many indices a grid may hold."""
-    return int(np.max(np.asarray(space.high))) + 1
+    """Return how many indices a grid may hold.
+
+    Raises:
+      ValueError: when they do not count from 0, or without end.
+    """
+    least, most = int(np.min(np.asarray(space.low))), int(np.max(np.asarray(space.high)))
+    if least < 0 or most > _MOST_INDEX:
+        raise ValueError(
+            f"a grid of indices holds 0 to {_MOST_INDEX} at most, and its space declares {least} "
+            f"to {most}"
+        )
+    return most + 1
+
+
+def flatten(x: Array, space: spaces.Box, scales: bool) -> Array:
+    """Flatten an element of a Box, [..., *shape] to float32 [..., N].
+
+    Args:
+      x: the element.
+      space: its space.
+      scales: whether to divide each entry by the larger of its bounds, if it has any but 0.
+    """
+    lead = x.shape[: x.ndim - len(space.shape)]
+    flat = jnp.reshape(x, (*lead, math.prod(space.shape))).astype(jnp.float32)
+    if not scales:
+        return flat
+    low, high = (np.abs(bound).ravel() for bound in bounds(space))
+    largest = np.maximum(low, high)
+    return flat / np.where((largest > 0) & (largest < UNBOUNDED), largest, np.float32(1.0))

@@ -121,9 +121,11 @@ def told_space(space: Spec) -> spaces.Dict:
     """Return the space of observations with what has been shown.
 
     Raises:
-      ValueError: when nothing in them is counted.
+      ValueError: when nothing in them is counted, or an entry has the name of what is added.
     """
     entries = space.spaces if isinstance(space, spaces.Dict) else {"observation": space}
+    if "shown" in entries:
+        raise ValueError("memory_bits calls what it adds to observations shown; one is called so")
     return spaces.Dict(
         {**entries, "shown": spaces.Box(0.0, 1.0, (num_bits(space, "memory_bits"),))}
     )

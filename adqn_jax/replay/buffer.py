@@ -125,8 +125,14 @@ def make_buffer(
     """Return the functions of a ring of some kind; the other arguments are `Buffer`'s.
 
     Raises:
-      ValueError: when a full ring would not hold the longest episode and a row after it.
+      ValueError: when a full ring would not hold the longest episode and a row after it, or its
+        slots are too many to be counted.
     """
+    if capacity >= 2**31:
+        raise ValueError(
+            f"buffer_timesteps leaves {capacity} timesteps to each of {num_streams} streams, which "
+            f"must be fewer than 2^31"
+        )
     fewest = min_capacity(row_length, longest_episode)
     if capacity < fewest:
         raise ValueError(

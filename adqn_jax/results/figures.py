@@ -91,11 +91,11 @@ def draw(
 def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
     drawn = agents(runs)
     for run in drawn:
-        colour, centre = _colour(run), estimate(run.values, statistic, interval)
+        label, number = _agent_name(run, drawn)
+        colour, centre = _colour(run, number), estimate(run.values, statistic, interval)
         if len(drawn) <= 2:  # more would hide each other
             axes.plot(run.timesteps, run.values, color=colour, alpha=0.15, lw=0.8)
         axes.fill_between(run.timesteps, centre.low, centre.high, color=colour, alpha=0.3, lw=0)
-        label, number = _agent_name(run, drawn)
         style = _STYLES[number % len(_STYLES)]
         axes.plot(run.timesteps, centre.value, style, color=colour, label=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -109,7 +109,7 @@ def _bars(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -
         label, number = _agent_name(run, drawn)
         axes.bar(
             at, final.value, 0.75, yerr=error, capsize=3, label=label,
-            color=_colour(run), edgecolor="white", hatch=_HATCHES[number % len(_HATCHES)],
+            color=_colour(run, number), edgecolor="white", hatch=_HATCHES[number % len(_HATCHES)],
         )  # fmt: skip
     axes.axhline(0.0, color="black", lw=0.6)
     axes.set_xticks([])
@@ -185,7 +185,10 @@ def _axis(runs: list[Result], kind: Kind) -> str:
     return f"simulated timesteps per seed\n({text})" if kind == "curves" else f"({text})"
 
 
-def _colour(run: Result) -> str:
+def _colour(run: Result, number: int = 0) -> str:
+    """Return an algorithm's colour; when its runs have used up the styles, another."""
+    if number >= len(_STYLES):
+        return _MORE_COLOURS[(number // len(_STYLES) - 1) % len(_MORE_COLOURS)]
     further = [name for name in families.algorithms() if name not in _COLOURS]
     more = dict(zip(further, itertools.cycle(_MORE_COLOURS), strict=False))
     return (_COLOURS | more)[run.algo]

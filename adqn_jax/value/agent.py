@@ -95,12 +95,11 @@ class ValueAgent:
 
         def body(carry: tuple, key: Array) -> tuple[tuple, dict[str, Array]]:
             params, target, opt_state, priorities = carry
-            batch = self._batch(ring, priorities, rollout, _beta(hyper, timesteps), key)
-            # The same key draws, when it is split, other numbers than when something is folded in.
+            key_batch, key_update = jax.random.split(key)
+            batch = self._batch(ring, priorities, rollout, _beta(hyper, timesteps), key_batch)
             update = self.learner.update(
-                annealed, params, target, opt_state, batch.rows, jax.random.fold_in(key, 1),
-                batch.weight,
-            )  # fmt: skip
+                annealed, params, target, opt_state, batch.rows, key_update, batch.weight
+            )
             if self.config.train.target == "polyak":
                 target = _mix(target, update.params, hyper.target_tau)
             if isinstance(self.buffer, PrioritisedBuffer):

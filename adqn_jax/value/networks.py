@@ -75,7 +75,7 @@ class ValueNetworks:
         return params
 
     def memory(self, *lead: int) -> PyTree:
-        """Return empty histories, [*lead, H]."""
+        """Return empty histories, leaves [*lead, ...]."""
         return self.models["q"].memory(*lead)
 
     def actor(

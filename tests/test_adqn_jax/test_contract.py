@@ -121,6 +121,13 @@ class Changing(probes.Constant):
         return observation, dataclasses.replace(state, bit=jnp.float32(0.0)), *rest
 
 
+class Fickle(probes.Constant):
+    """Shows something else when it is asked again."""
+
+    def observe(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        return jnp.zeros(2)
+
+
 class Broken(probes.Constant):
     """Fails when it is asked."""
 
@@ -142,6 +149,7 @@ BROKEN = {
     Talkative: "step_env cannot be traced: TypeError",
     Old: "must return observation, state, reward, terminated and a dict, got",
     Changing: "step_env must return a state like that of reset_env",
+    Fickle: r"observe must return what reset_env does, int32\[\], got float32\[2\]",
     Broken: "step_env cannot be traced: KeyError: 'the road'",
 }
 
@@ -162,6 +170,12 @@ def test_numbers_of_other_kinds() -> None:
     trainer = make_trainer(small("dqn"), env, env.default_params)
     state = jax.eval_shape(trainer.init, jax.random.key(0))
     assert state.streams.episode.success.dtype == bool
+
+
+def test_a_configuration_of_another_family() -> None:
+    """Is refused, and the right one is named."""
+    with pytest.raises(ValueError, match=r"ppo is trained by adqn_jax.actor_critic.Config, got"):
+        make_trainer(small("ppo"), *envs.make("heavenhell-1"))
 
 
 def test_no_environment_at_all() -> None:

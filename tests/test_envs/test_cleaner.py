@@ -60,7 +60,7 @@ def test_other_mazes() -> None:
         ((), "rows of equal length"),
         (("###", "#.#", "##"), "rows of equal length"),
         (("###", "#x#", "###"), "rows of equal length"),
-        (("####", "#..#", "####"), "odd sizes, this one is 3 x 4"),
+        (("####", "#..#", "####"), "odd sizes of up to 127, this one is 3 x 4"),
         (("###", "#..", "###"), "open at its border"),
         (("#####", "##..#", "#####"), "row 1, column 1, where this maze has a wall"),
         (("#####", "#.#.#", "#####"), r"connected, \(1, 3\) cannot be reached"),
@@ -128,5 +128,5 @@ def test_redrawn_maze_of_an_episode() -> None:
 
 def test_even_random_maze() -> None:
     """One sentence says what is wrong."""
-    with pytest.raises(ValueError, match="odd sizes of at least 3, got 6 x 7"):
+    with pytest.raises(ValueError, match="odd sizes of 3 to 127, got 6 x 7"):
         random_maze(6, 7, 0)

@@ -188,5 +188,7 @@ def test_mazes_and_colours_by_name(tmp_path: pathlib.Path) -> None:
     assert (redrawn["redraw"], len(redrawn["maze"]), len(redrawn["maze"][0])) == (True, 7, 9)
     assert envs.make("memory-four-rooms-7x7:yellow,red")[0] == envs.MemoryFourRooms(7, (4, 1))
     file.write_text("####\n#..#\n####\n")
-    with pytest.raises(ValueError, match=r"maze.txt: a maze has odd sizes, this one is 3 x 4"):
+    with pytest.raises(
+        ValueError, match=r"maze.txt: a maze has odd sizes of up to 127, this one is 3 x 4"
+    ):
         envs.make(f"cleaner:{file}")

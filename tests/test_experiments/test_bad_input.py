@@ -81,7 +81,7 @@ RUN = [
     ("--env nothing", "unknown environment 'nothing'; known are carflag"),
     ("--env heavenhell-0", "heavenhell"),
     ("--env heavenhell-x", "unknown environment 'heavenhell-x'"),
-    ("--env cleaner:6x7", "odd sizes of at least 3, got 6 x 7"),
+    ("--env cleaner:6x7", "odd sizes of 3 to 127, got 6 x 7"),
     ("--env cleaner:nowhere.txt", "cannot read a maze from 'nowhere.txt'"),
     ("--env cleaner:.", "cannot read a maze from '.'"),
     ("--env cleaner:maze.txt", "maze"),

@@ -1,5 +1,6 @@
 """Figures of run folders."""
 
+import dataclasses
 import itertools
 import pathlib
 from typing import Any
@@ -133,3 +134,17 @@ def test_bad_input(
     ended = call(plot.main, *words.split())
     assert (ended.code, message in ended.err) == (2, True), ended.err
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_curves_of_one_algorithm_differ(
+    folders: list[pathlib.Path], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the points of a sweep do: in style, and when styles are used up in colour."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    one = load(folders[0])
+    points = [dataclasses.replace(one, folder=tmp_path / f"point-{i}") for i in range(8)]
+    figures.draw(points, tmp_path / "all.png")
+    (axes,) = drawn[0].axes
+    looks = {(line.get_linestyle(), to_hex(line.get_color())) for line in axes.lines}
+    assert len(looks) == len(points)

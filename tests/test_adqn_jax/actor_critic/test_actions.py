@@ -18,10 +18,10 @@ from adqn_jax.policy import make_policy
 from settings import ON_POLICY, on_policy
 
 LOW, HIGH = np.float32([0.0, -1.0, -np.inf]), np.float32([4.0, 1.0, 2.0])
-SPACE = Box(LOW, HIGH, (3,))  # centres 2, 0 and, without a bound, 0; half-widths 2, 1 and 1
+SPACE = Box(LOW, HIGH, (3,))  # centres 2, 0 and, below a bound, 1; half-widths 2, 1 and 1
 GAUSSIAN = Gaussian(SPACE)
 OUTPUTS = jnp.array([[0.5, -0.25, 3.0], [-0.5, 0.0, 0.5]])
-MEAN, STD = np.array([3.0, -0.25, 3.0]), np.exp([-0.5, 0.0, 0.5]) * [2.0, 1.0, 1.0]
+MEAN, STD = np.array([3.0, -0.25, 4.0]), np.exp([-0.5, 0.0, 0.5]) * [2.0, 1.0, 1.0]
 ACTION = jnp.array([5.0, 0.5, -1.0])
 SAMPLES = 20_000
 
@@ -68,9 +68,9 @@ def test_samples_of_a_gaussian() -> None:
 
 
 def test_random_actions() -> None:
-    """Uniform in bounds that are finite, in [-1, 1] where one is not; as often as asked for."""
+    """Uniform in bounds that are finite, beside the one that is; as often as asked for."""
     drawn = np.asarray(explore.uniform(jax.random.key(0), SPACE, SAMPLES))
-    low, high = np.array([0.0, -1.0, -1.0]), np.array([4.0, 1.0, 1.0])
+    low, high = np.array([0.0, -1.0, 0.0]), np.array([4.0, 1.0, 2.0])
     width = high - low
     assert ((drawn >= low) & (drawn <= high)).all()
     assert (np.abs(drawn.mean(0) - (low + high) / 2) < 3 * width / (12 * SAMPLES) ** 0.5).all()
@@ -144,9 +144,14 @@ def test_what_is_seen_of_an_episode() -> None:
         np.testing.assert_allclose(recording.values[name], std, rtol=1e-6)
 
 
-@pytest.mark.parametrize("bound", [-np.inf, -2e6])
-def test_bounds_that_are_no_scale(bound: float) -> None:
-    """Centre 0 and half-width 1 where a bound is infinite or as good as that."""
-    centre, half = spaces.units(Box(bound, 3.0, (2,)))
-    np.testing.assert_array_equal(centre, 0.0)
+@pytest.mark.parametrize("endless", [np.inf, 2e6])
+def test_bounds_that_are_no_scale(endless: float) -> None:
+    """Half-width 1 where a bound is infinite or as good as that; what is drawn keeps the other."""
+    low, high = np.float32([-endless, 5.0, -endless]), np.float32([3.0, endless, endless])
+    space = Box(low, high, (3,))
+    centre, half = spaces.units(space)
+    np.testing.assert_array_equal(centre, [2.0, 6.0, 0.0])
     np.testing.assert_array_equal(half, 1.0)
+    drawn = np.asarray(explore.uniform(jax.random.key(0), space, 200))
+    assert (np.abs(drawn - centre) <= 1.0).all()
+    np.testing.assert_allclose(drawn.mean(0), centre, atol=0.15)

@@ -68,3 +68,9 @@ def test_too_small_is_refused() -> None:
     """A ring that could not always draw a row says how large it must be."""
     with pytest.raises(ValueError, match="need 18, which is 54 in all"):
         build(min_capacity(ROW, LONGEST) - 1)
+
+
+def test_too_large_is_refused() -> None:
+    """So does one whose slots could not be counted."""
+    with pytest.raises(ValueError, match=r"must be fewer than 2\^31"):
+        build(2**31)
