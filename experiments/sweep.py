@@ -90,7 +90,7 @@ class Sweep:
         try:
             with runs.prepare(points, runner, self._options(part)) as run:
                 if not self.claimed.begun:  # with its first part, once nothing can be refused
-                    self.claimed.begin(part.name)
+                    self.claimed.begin(part.name, interrupts=self.interrupts)
                 run()
         except TooLargeError as error:
             most = min(error.most_seeds // self.args.seeds, len(group) - 1)

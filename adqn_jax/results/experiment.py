@@ -13,6 +13,8 @@ from adqn_jax.families import family_of
 from adqn_jax.versions import made_with
 
 CONFIG = "config.json"
+#: The file that is written last: who finds it finds a run that is complete.
+CURVE = "curve.png"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from adqn_jax.results.estimates import (
     estimate,
     probability_of_improvement,
 )
+from adqn_jax.results.experiment import CURVE
 from adqn_jax.results.load import Result, agents, by_algo, by_env, load
 
 with extra("results"):
@@ -50,7 +51,7 @@ Kind = Literal["curves", "bars", "improvement"]
 
 def curve(folder: pathlib.Path) -> None:
     """Draw a run's curve into its own folder, curve.png."""
-    draw([load(folder)], folder / "curve.png")
+    draw([load(folder)], folder / CURVE)
 
 
 def draw(

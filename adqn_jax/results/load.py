@@ -9,7 +9,7 @@ import numpy as np
 
 from adqn_jax import families
 from adqn_jax.results import experiment, metrics
-from adqn_jax.results.experiment import CONFIG, Experiment
+from adqn_jax.results.experiment import CONFIG, CURVE, Experiment
 from adqn_jax.results.metrics import METRICS
 
 #: What a run shows: an agent at work, or what an agent can reach that sees less or more.
@@ -90,8 +90,7 @@ def is_done(
     folder: pathlib.Path, run: Experiment, total_timesteps: int, *, raw: bool = False
 ) -> bool:
     """Whether the folder holds this very run to its end, or, if `raw`, what was measured of it."""
-    # The curve is drawn when all else is written.
-    if not all((folder / name).is_file() for name in (CONFIG, METRICS, *["curve.png"][raw:])):
+    if not all((folder / name).is_file() for name in (CONFIG, METRICS, *[CURVE][raw:])):
         return False
     if experiment.read(folder).settled() != run.settled():
         return False

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adqn_jax.results import experiment
-from adqn_jax.results.experiment import CONFIG
+from adqn_jax.results.experiment import CONFIG, CURVE
 from adqn_jax.runs import cluster, lock
+from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.versions import made_with
 
 #: Seconds after which every host sees what another has written, if they share the disk.
@@ -21,19 +23,31 @@ _SEEN_SECONDS = 60.0
 class Claim:
     """A folder that a run may write into, while it does."""
 
-    def __init__(self, folder: pathlib.Path, run: dict[str, Any], held: lock.Lock, *, resume: bool):
-        """Remember what the run is, and the lock that it holds."""
+    def __init__(
+        self, folder: pathlib.Path, run: dict[str, Any], held: lock.Lock, *, resume: bool,
+        replaces: bool,
+    ):  # fmt: skip
+        """Remember what the run is, the lock that it holds, and whether it replaces another."""
         self.folder = folder
         self.run = run
         self.begun = False
+        self.replaces = replaces
         self._lock = held
         self._resume = resume
 
-    def begin(self, *keep: str) -> None:
-        """Write config.json, after deleting what is neither to be resumed nor to be kept."""
+    def begin(self, *keep: str, interrupts: Interrupts | None = None) -> None:
+        """Write config.json, after deleting what is neither to be resumed nor to be kept.
+
+        Raises:
+          StopError: when a run would be replaced by one that has been asked to stop by now.
+        """
+        self._check_stop(interrupts)
         checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
         shutil.rmtree(deleted, ignore_errors=True)
         partial = experiment.stage(self.folder, self.run)
+        if self.replaces:  # first what says that a run is complete
+            for curve in (self.folder / CURVE, *self.folder.glob(f"*/{CURVE}")):
+                curve.unlink(missing_ok=True)
         if not self._resume and checkpoints.exists():
             # Whoever is killed in between leaves a run that starts anew when resumed.
             checkpoints.rename(deleted)
@@ -41,6 +55,11 @@ class Claim:
         self.begun = True
         if not self._resume:
             self._delete(keep=(CONFIG, *lock.NAMES, *keep))
+
+    def _check_stop(self, interrupts: Interrupts | None) -> None:
+        if self.replaces and interrupts is not None and interrupts.stop:
+            why = f"{interrupts.reason} before training began"
+            raise StopError(interrupts.code, f"{why}: {self.folder} is as it was")
 
     def hold(self) -> None:
         """Make the folder anew where it has vanished.
@@ -74,14 +93,16 @@ class Claim:
 class Shared(Claim):
     """A folder that process 0 has claimed for this one, too."""
 
-    def __init__(self, folder: pathlib.Path, run: dict[str, Any]):
+    def __init__(self, folder: pathlib.Path, run: dict[str, Any], *, replaces: bool):
         """Rely on process 0."""
         self.folder = folder
         self.run = run
         self.begun = False
+        self.replaces = replaces
 
-    def begin(self, *keep: str) -> None:
-        """Leave it to process 0."""
+    def begin(self, *keep: str, interrupts: Interrupts | None = None) -> None:
+        """Leave it to process 0; errors are those of any claim."""
+        self._check_stop(interrupts)
         self.begun = True
 
     def hold(self) -> None:
@@ -118,16 +139,16 @@ def _claim_together(
             )
     if cluster.is_first():
         with _claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
-            cluster.gather(claimed.note)
+            cluster.gather([claimed.note, claimed.replaces])
             yield claimed
     else:
-        note = cluster.gather(None)[0]
+        note, replaces = cluster.gather(None)[0]
         if not lock.shows(folder, note, _SEEN_SECONDS):
             raise ValueError(
                 f"process {cluster.index()} does not see in {folder.absolute()} what process 0 has "
                 f"written there: --out must name a folder that all hosts share"
             )
-        yield Shared(folder, run)
+        yield Shared(folder, run, replaces=replaces)
 
 
 @contextlib.contextmanager
@@ -143,7 +164,8 @@ def _claim(
             folder.mkdir(parents=True, exist_ok=True)
             held = lock.Lock(folder)
             ending.callback(held.release)
-            claimed = Claim(folder, run, held, resume=resume)
+            replaces = not fresh and not resume
+            claimed = Claim(folder, run, held, resume=resume, replaces=replaces)
             if fresh:  # so that even a run that is killed while compiling can be resumed
                 experiment.write(folder, run)
                 ending.callback(claimed.forget)

@@ -13,6 +13,7 @@ from adqn_jax import extras
 from adqn_jax.host import Hosting, HostRunner, steps_on_host
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
+from adqn_jax.results.experiment import CURVE
 from adqn_jax.runs import cluster, sinks
 from adqn_jax.runs.checkpoint import Checkpoints
 from adqn_jax.runs.folder import claim
@@ -106,6 +107,8 @@ def prepare(
     ):
         checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds, runner.share)
         newest = checkpoints.newest() if options.resume else None
+        if options.resume and newest is None:
+            _check_unfinished(points)
         _introduce(points, runner)
         Memory.at_least(runner).check()  # what cannot fit is told at once
         # Where the first chunk ends without an evaluation, this one is compiled while others run.
@@ -130,6 +133,21 @@ def _check_alike(runner: SeedRunner, options: Options) -> None:
             )
         if stop_when_solved != told[0][2]:
             raise ValueError(f"process {i} was given another --stop-when-solved than process 0")
+
+
+def _check_unfinished(points: Sequence[Point]) -> None:
+    """Look for results that training from the beginning would replace.
+
+    Raises:
+      ValueError: when there are.
+    """
+    done = [p.folder for p in points if (p.folder / CURVE).is_file()]
+    if cluster.from_first(lambda: bool(done)):
+        raise ValueError(
+            f"{points[0].folder} holds a finished run without checkpoints, from which nothing can "
+            f"go on: --overwrite trains it anew, --name elsewhere"
+        )
+    print("there is no checkpoint to go on from: it begins anew", flush=True)
 
 
 def _check_extras() -> None:

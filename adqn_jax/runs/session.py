@@ -14,6 +14,7 @@ import jax
 from adqn_jax.host import EnvironmentFailure
 from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
+from adqn_jax.results.experiment import CURVE
 from adqn_jax.runs import cluster, outcome, progress, sinks
 from adqn_jax.runs.attempts import Attempts
 from adqn_jax.runs.checkpoint import Checkpoints, Newest
@@ -100,8 +101,10 @@ class Session:
         Raises:
           StopError: when the run ends before it is done, or its results cannot be written.
         """
-        self.claimed.begin()
+        self.claimed.begin(interrupts=options.interrupts)
         if cluster.is_first():
+            for point in self.points:  # until it is done again
+                (point.folder / CURVE).unlink(missing_ok=True)
             self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
         if options.interrupts.stop:
             raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
@@ -244,7 +247,7 @@ class Session:
             attempt("config.json", self._write_configs),
         ]
         if all(cluster.gather(all(written))):  # the curve says that the run is complete
-            attempt("curve.png", self._draw_curves)
+            attempt(CURVE, self._draw_curves)
         self.log(last=True)  # what is local is written by now, should a server not answer
         self.attempts.check()
         cluster.gather(None)  # another that could not write ends all

@@ -180,8 +180,8 @@ def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.Mon
     """Into parts of points that do; where not even one does, nothing is changed."""
     (together,) = (runner for (_, points), runner in PROGRAMS.items() if points == 4)
     needed = memory.Memory.of(together)
-    available = [needed.shared + (needed.total - needed.shared) // 3]
-    monkeypatch.setattr(memory, "_available", lambda: available[0])
+    available = [needed.shared + (needed.total + needed.saving - needed.shared) // 3]
+    monkeypatch.setattr(memory, "_host_memory", lambda: available[0])
     ended = train(sweep.main, *GRID)
     assert ended.code == 0, ended.err
     assert "points 0 to 3 of 4:" in ended.out

@@ -18,6 +18,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from adqn_jax.results.experiment import CURVE
 from adqn_jax.runs import lock, manifest, session
 from adqn_jax.runs.checkpoint import Checkpoints
 from runs import (
@@ -157,6 +158,50 @@ def test_overwrite_deletes_the_old_run_once_the_new_one_begins(whole: pathlib.Pa
     assert "has seed 7, not 0" in train("--resume").err
     assert train("--resume", "--seed", "7").code == 0
     assert rows_of(folder) != rows_of(whole)
+
+
+def test_overwriting_that_does_not_begin_deletes_nothing(whole: pathlib.Path) -> None:
+    """Asked to stop while it compiles, a run leaves the one that it would replace."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    before = files_of(folder)
+    ended = train("--overwrite", "--timeout", "1e-9")
+    assert ended.code == 75
+    assert f"--timeout reached before training began: {folder} is as it was" in ended.err
+    assert files_of(folder) == before
+
+
+def test_without_checkpoints(whole: pathlib.Path) -> None:
+    """A finished run is not trained anew unasked; one that is not, begins anew and says so."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    shutil.rmtree(folder / "checkpoints")
+    before = files_of(folder)
+    ended = train("--resume", "--total-timesteps", "640")
+    assert ended.code == 2
+    assert "holds a finished run without checkpoints" in ended.err
+    assert files_of(folder) == before
+    (folder / CURVE).unlink()
+    ended = train("--resume")
+    assert ended.code == 0
+    assert "there is no checkpoint to go on from: it begins anew" in ended.out
+    assert_same_results(folder, whole)
+
+
+def test_what_is_extended_is_not_done(whole: pathlib.Path) -> None:
+    """As long as it is not: whoever is killed on the way leaves no run that looks complete."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append((folder / CURVE).exists())
+
+    assert (
+        train("--resume", "--total-timesteps", "640", hooks={"iterate": after(1, look)}).code == 0
+    )
+    assert seen == [False]
+    assert (folder / CURVE).exists()
 
 
 def test_more_timesteps_go_on(whole: pathlib.Path) -> None:
