@@ -2,10 +2,13 @@
 
 Every part is a process of its own, so that each has the device for itself. What a part has found is
 in the folder as soon as it has ended; one that fails or takes too long does not stop the others.
+A part that is run again replaces what it found before; of the others that stays.
 """
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import re
@@ -13,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from support import cli
 
@@ -23,6 +26,9 @@ if __name__ == "__main__":
     # Before gymnax makes JAX look for devices: the accelerator's memory is left to the parts.
     jax.config.update("jax_platforms", "cpu")
 
+from adqn_jax.results import files
+from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.versions import versions
 
 _HERE = pathlib.Path(__file__).parent
@@ -65,7 +71,7 @@ def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
     scaling = ("scaling", *_SETTING, "--seconds", "1", "--seeds")
     return {
         # The README's run, from the start of its process to the last file.
-        "run": Part(ours("run.py", *_JOB, "--out", str(folder / "run")), 180.0),
+        "run": Part(ours("run.py", *_JOB, "--out", str(folder / "run"), "--overwrite"), 180.0),
         "scaling": Part(
             ours("benchmark.py", *scaling, *numbers, "--json", str(folder / "scaling.json")), 240.0
         ),
@@ -108,7 +114,10 @@ def measure(
 
     Raises:
       ValueError: when there is no accelerator, or no such part.
+      StopError: when interrupted.
     """
+    if not seconds > 0:
+        raise ValueError(f"seconds must be greater than 0, got {seconds}")
     if not seeds or min(seeds) < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
     unknown = set(only) - set(parts(to, seeds))
@@ -119,20 +128,26 @@ def measure(
     device = _device()
     folder = (to / f"gpu-{re.sub('[^a-z0-9]+', '-', device.lower()).strip('-')}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    done, failed = {}, []
-    for name, part in parts(folder, seeds).items():
-        left = end - time.monotonic()
-        if only and name not in only:
-            continue
-        result = _run(part, min(part.seconds, left), folder / f"{name}.log") if left > 0 else None
-        told = "no time left" if result is None else f"exit code {result['code']}"
-        taken = 0.0 if result is None else result["seconds"]
-        print(f"{name:>12}: {told} after {taken:.0f} s", flush=True)
-        if result is None or result["code"] != 0:
-            failed.append(name)
-        done[name] = result
-        about = {"device": device, "packages": versions("jax", "jaxlib"), "parts": done}
-        (folder / "parts.json").write_text(json.dumps(about, indent=2) + "\n")
+    record, interrupts, failed = folder / "parts.json", Interrupts(math.inf), []
+    about = {"device": device, "packages": versions("jax", "jaxlib")}
+    done = _measured_before(record, about)
+    with interrupts:
+        for name, part in parts(folder, seeds).items():
+            if only and name not in only:
+                continue
+            left, result = end - time.monotonic(), None
+            if left > 0:
+                log = folder / f"{name}.log"
+                result = _run(part, min(part.seconds, left), log, interrupts)
+            told = "no time left" if result is None else f"exit code {result['code']}"
+            taken = 0.0 if result is None else result["seconds"]
+            print(f"{name:>12}: {told} after {taken:.0f} s", flush=True)
+            if result is None or result["code"] != 0:
+                failed.append(name)
+            done[name] = result or done.get(name)
+            files.write_text(record, json.dumps(about | {"parts": done}, indent=2) + "\n")
+            if interrupts.stop:
+                raise StopError(interrupts.code, f"{interrupts.reason} in {name}; see {folder}")
     print(f"results are in {folder}")
     if failed:
         sys.exit(f"error: not finished: {', '.join(failed)}; see their logs in {folder}")
@@ -155,8 +170,22 @@ def _device() -> str:
     return kind
 
 
-def _run(part: Part, seconds: float, log: pathlib.Path) -> dict[str, float]:
-    """Run a part, its words and its output in a log; return its exit code and seconds."""
+def _measured_before(record: pathlib.Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts that are on record, if they were measured with the same things."""
+    try:
+        before = dict(json.loads(record.read_text()))
+    except (OSError, ValueError, TypeError):  # there is no record
+        return {}
+    parts: dict[str, Any] = before.pop("parts", {})
+    return parts if before == about else {}
+
+
+def _run(part: Part, seconds: float, log: pathlib.Path, interrupts: Interrupts) -> dict[str, float]:
+    """Run a part until it ends, time is up, or something asks to stop; then nothing of it runs on.
+
+    Returns:
+      Its exit code and seconds; its words and its output are in the log.
+    """
     begin = time.perf_counter()
     with log.open("w") as output:
         output.write(f"$ {' '.join(part.words)}\n")
@@ -166,9 +195,14 @@ def _run(part: Part, seconds: float, log: pathlib.Path) -> dict[str, float]:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its children, too
+            end = begin + seconds
+            while not interrupts.stop and (left := end - time.perf_counter()) > 0:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(min(left, 0.2))
+                    break
+        finally:  # its children neither may stay on the device
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
     return {"code": code, "seconds": round(time.perf_counter() - begin, 1)}
 

@@ -10,8 +10,9 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-from adqn_jax.results.figures import check_ending
-from support import paper
+from adqn_jax import envs as environments
+from adqn_jax.results.figures import check_writable
+from support import options, paper
 from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.growth import cost, growth
@@ -24,9 +25,9 @@ from support.benchmarks.ppo import ppo
 from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
 from support.benchmarks.reference import compare
-from support.benchmarks.replay import replay_costs, with_small_buffer
+from support.benchmarks.replay import replay_costs, with_small_buffers
 from support.benchmarks.runners import runners
-from support.benchmarks.setting import Setting, value_based
+from support.benchmarks.setting import Setting
 from support.benchmarks.start import seconds_to_progress
 from support.benchmarks.timing import no_cache
 from support.benchmarks.train import Throughput, measure
@@ -48,13 +49,16 @@ def envs(
     """
     if not names or not copies or min(copies) < 1:
         raise ValueError("name at least one environment, and numbers of copies of at least 1")
+    for name in names:
+        environments.make(name)  # what there is not is refused before any is measured
     print(f"{'steps/s with copies':>24}" + "".join(f"{n:>14,}" for n in copies))
     rates = {}
     for name in names:
         rates[name] = {n: steps_per_second(name, n, seconds) for n in copies}
-        print(f"{name:>24}" + "".join(f"{rate:>14,.0f}" for rate in rates[name].values()))
-    if json is not None:
-        write(json, {"steps_per_second": rates})
+        cells = "".join(f"{rate:>14,.0f}" for rate in rates[name].values())
+        print(f"{name:>24}{cells}", flush=True)
+        if json is not None:  # what is there, should the next fail
+            write(json, {"steps_per_second": rates})
 
 
 def replay(
@@ -73,14 +77,16 @@ def replay(
       seconds: least time that a measurement takes.
       json: where to write the results, too.
     """
+    configs = with_small_buffers(names, algo, preset)
     head = ("bytes/timestep", "if stored", "us/row", "if stored", "share of a gradient step")
     print(f"{'':>24}" + "".join(f"{title:>26}" for title in head))
     results = {}
-    for name in names:
-        results[name] = replay_costs(name, value_based(preset, name, algo), seconds)
-        print(f"{name:>24}" + "".join(f"{value:>26.4g}" for value in results[name].values()))
-    if json is not None:
-        write(json, {"replay": results})
+    for name, config in configs.items():
+        results[name] = replay_costs(name, config, seconds)
+        cells = "".join(f"{value:>26.4g}" for value in results[name].values())
+        print(f"{name:>24}{cells}", flush=True)
+        if json is not None:
+            write(json, {"replay": results})
 
 
 def precision(
@@ -98,14 +104,13 @@ def precision(
       json: where to write the results, too.
     """
     results = {}
-    for name in names:
-        config = with_small_buffer(value_based(preset, name, algo), name)
+    for name, config in with_small_buffers(names, algo, preset).items():
         results[name] = deviations(name, config)
         for kind, row in results[name].items():
             cells = "".join(f"{what:>12} {value:8.1e}" for what, value in row.items())
             print(f"{name:>24} {kind:>14}{cells}", flush=True)
-    if json is not None:
-        write(json, {"relative_deviation": results})
+        if json is not None:
+            write(json, {"relative_deviation": results})
 
 
 def start(
@@ -124,17 +129,22 @@ def start(
       seeds: seeds, trained side by side.
       json: where to write the results, too.
     """
+    if not names or not algos:
+        raise ValueError("name at least one environment and one algorithm")
+    further = ["--preset", preset, "--seeds", str(seeds)]
+    runs = {
+        (name, algo): ["--env", name, "--algo", algo, *further] for name in names for algo in algos
+    }
+    for words in runs.values():
+        options.environment(options.parse(words))  # wrong ones are refused before any begins
     results: dict[str, dict[str, dict[str, float]]] = {}
-    for name in names:
-        results[name] = {}
-        for algo in algos:
-            words = ["--env", name, "--algo", algo, "--preset", preset, "--seeds", str(seeds)]
-            seconds = seconds_to_progress(words)
-            results[name][algo] = seconds
-            print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
-            print(f"cached {seconds['cached']:5.1f} s", flush=True)
-    if json is not None:
-        write(json, {"seconds_to_progress": results})
+    for (name, algo), words in runs.items():
+        seconds = seconds_to_progress(words)
+        results.setdefault(name, {})[algo] = seconds
+        print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
+        print(f"cached {seconds['cached']:5.1f} s", flush=True)
+        if json is not None:
+            write(json, {"seconds_to_progress": results})
 
 
 def train(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
@@ -213,7 +223,7 @@ def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> 
       json: the file that it has written.
       to: the picture to write.
     """
-    check_ending(to)
+    check_writable(to)
     draw_measured(json, to)
     print(f"wrote {to}")
 
@@ -256,6 +266,9 @@ def reference(
       rounds: how often each is measured; the best counts.
       json: where to write the results, too.
     """
+    _check_seeds(seeds)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
     result = compare(path, python, setting.env, setting.config(), seeds, rounds)
     for name, value in result.items():
         print(f"{name:>40} {value:>14,.4g}")

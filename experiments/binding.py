@@ -61,9 +61,10 @@ def main() -> None:
       ValueError: when an argument is out of its range.
     """
     args: Args = cli.parse(Args, description=__doc__)
-    tables.check_ending(args.to)
+    tables.check_writable(args.to)
     if args.seeds < 1 or args.episodes < 1 or not args.learning_rate > 0:
         raise ValueError("seeds and episodes must be at least 1, learning_rate greater than 0")
+    cli.check_seed(args.seed)
     if args.grid_encoder != "convolutions" and args.conv_channels != Args().conv_channels:
         raise ValueError("nothing reads conv-channels: it needs --grid-encoder convolutions")
     if args.batch < 1 or _EPISODES_PER_ROW % args.batch:

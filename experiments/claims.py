@@ -166,7 +166,7 @@ def claims(
       metric: what `ends above` compares; behaviour_return is the paper's measure.
       to: the table to write, .csv or .md.
     """
-    tables.check_ending(to)
+    tables.check_writable(to)
     rows = table(runs, metric)
     if not rows:
         raise ValueError("none of the papers' claims is about these runs")

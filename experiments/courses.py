@@ -36,7 +36,8 @@ def compare(
       at: the cost at which runs are compared; by default what the shortest run of each environment
         and algorithm has cost.
     """
-    figures.check_ending(to)
+    figures.check_writable(to)
+    tables.check_writable(to.with_suffix(".csv"))
     if not math.isfinite(goal):
         raise ValueError(f"goal must be finite, got {goal}")
     groups = courses.load_courses(runs, metric)

@@ -19,12 +19,13 @@ if __name__ == "__main__":
 
 from adqn_jax import load_policy
 from adqn_jax.envs.secrets import secret_of
-from adqn_jax.results import metrics
+from adqn_jax.results import metrics, tables
 from adqn_jax.results.estimates import mean_and_error
 from support import players
 from support.measures import measure, player, values_by_step
 
 _ROOT = 1_000_003
+_TABLES = ("diagnostics.csv", "values.csv")
 
 
 def diagnose(
@@ -45,6 +46,8 @@ def diagnose(
         raise ValueError(f"{run} holds no policies: run.py writes them when it is done")
     if episodes < 2:
         raise ValueError(f"episodes must be at least 2, got {episodes}")
+    for name in _TABLES:
+        tables.check_writable(run / name)
     who = players.find(None, paths[0])
     assert who.policy is not None
     play, secret = player(who, episodes, players.is_greedy(actions)), secret_of(who.env)
@@ -59,7 +62,7 @@ def diagnose(
         found = measure(played, secret)
         measures += [seed | {"measure": name, "value": value} for name, value in found.items()]
         values += [seed | row for row in values_by_step(played, discount)]
-    for name, rows in (("diagnostics.csv", measures), ("values.csv", values)):
+    for name, rows in zip(_TABLES, (measures, values), strict=True):
         metrics.write(run / name, rows)
         print(f"wrote {run / name}")
     _print(measures)

@@ -36,6 +36,7 @@ def exactness(
         raise ValueError("name at least one policy file, <run>/policy/seed-000.npz")
     if not 0.0 <= epsilon <= 1.0 or streams < 1:
         raise ValueError("epsilon must be at least 0 and at most 1, and streams at least 1")
+    cli.check_seed(seed)
     names = [field.name for field in dataclasses.fields(Comparison)]
     for number, path in enumerate(policies):
         player = players.find(None, _file(path))

@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 from adqn_jax import TrainConfig, make_trainer
 from adqn_jax.config import BaseConfig
-from adqn_jax.results import figures, load
+from adqn_jax.results import figures, files, load
 from adqn_jax.results.experiment import CONFIG, Experiment
 from adqn_jax.results.metrics import METRICS
 from adqn_jax.runs.ending import StopError
@@ -94,16 +94,20 @@ class Pair:
         return self.collected if self.is_kept else None
 
     def check_collected(self) -> None:
-        """Make sure that collecting this run overwrites no other.
+        """Make sure that this run can be collected, and overwrites no other.
 
         Raises:
-          ValueError: when another run is where this one would be kept.
+          ValueError: when another run is where this one would be kept, or it cannot be written.
         """
-        if self.collected and (self.collected / CONFIG).is_file() and not self.is_kept:
+        if not self.collected or self.is_kept:
+            return
+        if (self.collected / CONFIG).is_file():
             raise ValueError(
                 f"{self.collected} holds another run, which --collect would overwrite: choose "
                 f"another --collect or --name"
             )
+        for name in (METRICS, CONFIG):
+            files.check_writable(self.collected / name)
 
     def train(self, interrupts: Interrupts) -> bool:
         """Train in a process of its own, whose memory and failures stay there; returns success.
@@ -218,7 +222,9 @@ def _pair(args: Args, words: list[str]) -> Pair:
 def main() -> None:
     """Train what is not finished, and draw what is."""
     args: Args = cli.parse(Args, args=sys.argv[1:], description=__doc__)
-    figures.check_ending(args.to)
+    if not args.hours > 0:
+        raise ValueError(f"hours must be greater than 0, got {args.hours}")
+    figures.check_writable(args.to)
     pairs, failed = grid(args), []
     for pair in pairs:
         pair.check_collected()

@@ -41,7 +41,7 @@ def plot(
       interval: the mean's standard error, or a 95 % bootstrap interval; by default the former for
         the mean, the latter for the interquartile mean.
     """
-    figures.check_ending(to)
+    figures.check_writable(to)
     loaded = load_all(runs, metric)
     figures.draw(loaded, to, kind, metric, statistic, interval, first=paper.ENVS)
     print(f"wrote {to}")

@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 from adqn_jax import envs
 from adqn_jax.envs.pictures import picture_of
+from adqn_jax.results import files
 from adqn_jax.results.experiment import file_name
 from support import players
 from support.scene import film, gif, make_scene, spaced, strip
@@ -56,21 +57,22 @@ def render(
         raise ValueError(
             f"frames must be at least 2 and fps more than 0 and at most 50, got {frames} and {fps}"
         )
-    if not 0 <= seed < 2**32 or not 0 <= (epsilon or 0.0) <= 1:
-        raise ValueError(
-            f"seed must be from 0 to 2^32 - 1 and epsilon from 0 to 1, got {seed} and {epsilon}"
-        )
+    cli.check_seed(seed)
+    if not 0 <= (epsilon or 0.0) <= 1:
+        raise ValueError(f"epsilon must be from 0 to 1, got {epsilon}")
     if env is not None:
         picture_of(*envs.make(env))
     who = players.find(env, policy)
+    paths = _paths(to, who.env_name)
+    for path in paths:
+        files.check_writable(path)
     greedy = players.is_greedy(actions)
     scene = make_scene(who.env, who.env_params, who.policy, seed, epsilon or 0.0, greedy)
     shown = _shown(steps, frames, scene.recording.length)
     png, film_gif = io.BytesIO(), gif(film(scene), fps)
     strip(scene, shown).save(png, "PNG", optimize=True)
-    for path, content in zip(_paths(to, who.env_name), (png.getvalue(), film_gif), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    for path, content in zip(paths, (png.getvalue(), film_gif), strict=True):
+        files.with_folder(path).write_bytes(content)
         print(f"wrote {path}, {len(content) / 1000:,.0f} kB")
 
 

@@ -15,6 +15,7 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax.extras import need
+from adqn_jax.results import files
 from adqn_jax.results.estimates import Interval, Statistic
 from adqn_jax.results.load import Result
 from support.reports import contents, episodes
@@ -47,17 +48,17 @@ def report(
     need("plotly", "report")
     if to.suffix != ".html":
         raise ValueError(f"--to must end in .html, got {to}")
-    if films < 0 or not 0 <= episode < 2**32:
-        raise ValueError(
-            f"films must be at least 0 and episode from 0 to 2^32 - 1, got {films} and {episode}"
-        )
+    files.check_writable(to)
+    if films < 0:
+        raise ValueError(f"films must be at least 0, got {films}")
+    cli.check_seed(episode, "episode")
     read = contents.read(runs, metrics, statistic, interval)
     drawn: dict[pathlib.Path, episodes.Episode | str] = {}
     for run in read.runs:
         if len(drawn) < films and episodes.typical(run.any) is not None:
             drawn[run.folder] = _episode(run.any, episode)
     made_by = shlex.join(["python", "experiments/report.py", *sys.argv[1:]])
-    to.write_text(page(read, drawn, made_by), encoding="utf-8")
+    files.with_folder(to).write_text(page(read, drawn, made_by), encoding="utf-8")
     print(f"wrote {to}, {to.stat().st_size / 1e6:.1f} MB")
 
 

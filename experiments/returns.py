@@ -15,7 +15,7 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
-from adqn_jax.results import figures, tables
+from adqn_jax.results import figures, files, tables
 from support import multi_step
 
 LENGTHS = tuple(range(1, 11))
@@ -40,7 +40,8 @@ def main() -> None:
       ValueError: when an argument is out of its range.
     """
     args = cli.parse(Args, description=__doc__)
-    figures.check_ending(args.to)
+    figures.check_writable(args.to)
+    tables.check_writable(args.to.with_suffix(".csv"))
     if args.timesteps < 5 or args.seeds < 1:
         raise ValueError("timesteps must be at least 5, and seeds at least 1")
     table = multi_step.foraging()
@@ -76,8 +77,7 @@ def draw(rows: list[dict[str, float]], path: pathlib.Path) -> None:
         axes.set_xticks(range(len(lengths)), ["all" if n == np.inf else f"{n}" for n in lengths])
         axes.set(xlabel="rewards in a return, n", ylabel=column, yscale="log")
         axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(files.with_folder(path), dpi=110)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def table(
       interval: the mean's standard error, or a 95 % bootstrap interval; by default the former for
         the mean, the latter for the interquartile mean.
     """
-    tables.check_ending(to)
+    tables.check_writable(to)
     rows = tables.summary(load_all(runs, metric), statistic, interval, first=paper.ENVS)
     print(tables.markdown(rows), end="")
     tables.write(to, rows)

@@ -1,9 +1,9 @@
 """Train an expert that sees the state, its clone, and A2D; say what each is worth, exactly.
 
-Takes the options of run.py that all three have, too (see run.py --help), and writes what run.py
-would. What is finished is skipped, what was interrupted goes on. Of the expert's seeds the best one
-is imitated. Prints a table, and writes it by seed as teachers.csv, and teachers.png: how the three
-learn. docs/teachers.md explains.
+Takes the options of run.py, too (see run.py --help), but for --algo and --expert; each is given to
+those of the three that read it. Writes what run.py would. What is finished is skipped, what was
+interrupted goes on. Of the expert's seeds the best one is imitated. Prints a table, and writes it
+by seed as teachers.csv, and teachers.png: how the three learn. docs/teachers.md explains.
 """
 
 import dataclasses
@@ -21,7 +21,8 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax import SeedRunner, runs
-from adqn_jax.results import figures, load, tables
+from adqn_jax.imitation.plan import plan_of
+from adqn_jax.results import figures, files, load, tables
 from adqn_jax.results.experiment import CONFIG
 from adqn_jax.runs.ending import ALL_FAILED, StopError
 from adqn_jax.runs.interrupts import Interrupts
@@ -44,14 +45,40 @@ class Args:
     """The figure to write; the table goes beside it, ending in .csv."""
 
 
-def train(words: list[str], make_runner: Callable[..., SeedRunner]) -> pathlib.Path:
+def parse(words: list[str]) -> dict[str, options.Args]:
+    """Read what was said of the three algorithms, and refuse it before any of them is trained.
+
+    Raises:
+      ValueError: when the words do not fit, or none of the three reads one of them.
+    """
+    for word in words:
+        if (option := word.partition("=")[0]) in ("--algo", "--expert"):
+            trained = ", ".join(ALGORITHMS)
+            raise ValueError(f"this command trains {trained}: {option} is for run.py")
+    asked = {algo: options.parse([*words, "--algo", algo], alone=False) for algo in ALGORITHMS}
+    options.check_read([args.config for args in asked.values()], words)
+    student = asked["a2d"]
+    if student.dry_run:
+        raise ValueError("this command trains three runs: --dry-run is for run.py")
+    if student.observe != "observation" or student.config.network.remembers:
+        raise ValueError(
+            "what a policy is worth is computed from what it does at each observation: observe "
+            "must be observation, and history none, without memory_bits"
+        )
+    for args in asked.values():
+        _, env_params = options.environment(args)
+        plan_of(args.config, int(env_params.max_steps_in_episode))
+    options.print_unread(*asked.values())
+    return asked
+
+
+def train(args: options.Args, make_runner: Callable[..., SeedRunner]) -> pathlib.Path:
     """Train what is not finished; return the run's folder.
 
     Raises:
-      ValueError: when the words do not fit.
+      ValueError: when the run cannot be trained, or its folder holds another.
       StopError: when the run ends before it is done, or all seeds have failed.
     """
-    args = options.parse(words)
     world = options.world(args)
     point = runs.Point(options.experiment(args, world[0]), options.folder(args))
     runner = make_runner([point], *world)
@@ -59,9 +86,10 @@ def train(words: list[str], make_runner: Callable[..., SeedRunner]) -> pathlib.P
     if not args.overwrite and load.is_done(point.folder, point.experiment, total):
         print(f"{point.folder}: finished before", flush=True)
         return point.folder
+    # With --resume or without: of three runs the first may be finished and the last not begun.
     begun = not args.overwrite and (point.folder / CONFIG).is_file()
     how = runs.Options(
-        point.folder, args.overwrite, args.resume or begun, args.checkpoint_minutes,
+        point.folder, args.overwrite, begun, args.checkpoint_minutes,
         Interrupts(args.timeout), args.log, args.stop_when_solved,
     )  # fmt: skip
     if not runs.train([point], runner, how):
@@ -121,8 +149,7 @@ def draw(folders: list[pathlib.Path], env: str, path: pathlib.Path) -> None:
     axes.set_title(f"{env}; dotted: exact", fontsize="medium")
     axes.legend(loc="center right")
     axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(files.with_folder(path), dpi=110)
 
 
 def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
@@ -135,22 +162,15 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     args, further = cli.parse(
         Args, args=sys.argv[1:], description=__doc__, return_unknown_args=True
     )
-    figures.check_ending(args.to)
-    words = ["--env", args.env, "--seeds", str(args.seeds), *further]
-    asked = options.parse([*words, "--algo", "a2d"])
-    if asked.dry_run:
-        raise ValueError("this command trains three runs: --dry-run is for run.py")
-    if asked.observe != "observation" or asked.config.network.remembers:
-        raise ValueError(
-            "what a policy is worth is computed from what it does at each observation: observe "
-            "must be observation, and history none, without memory_bits"
-        )
-    folders = [train([*words, "--algo", "expert"], make_runner)]
+    figures.check_writable(args.to)
+    tables.check_writable(args.to.with_suffix(".csv"))
+    asked = parse(["--env", args.env, "--seeds", str(args.seeds), *further])
+    folders = [train(asked["expert"], make_runner)]
     rows = measure(folders[0])
     best = max(rows, key=lambda row: row["sampled"])["seed"]
     expert = policy_of(folders[0], best)
-    for chosen in (["--algo", "ail", "--expert", str(expert)], ["--algo", "a2d"]):
-        folders.append(train([*words, *chosen], make_runner))
+    for student in (dataclasses.replace(asked["ail"], expert=expert), asked["a2d"]):
+        folders.append(train(student, make_runner))
         rows += measure(folders[-1])
     print(tables.markdown(summary(rows, args.env)), end="")
     perfect, far = taught.clone(expert)

@@ -18,8 +18,9 @@ from support import cli
 if __name__ == "__main__":
     cli.set_up()
 
+from adqn_jax import Config, envs, make_trainer
 from adqn_jax.envs.pomdp import heavenhell
-from adqn_jax.results import metrics
+from adqn_jax.results import figures, metrics, tables
 from adqn_jax.tabular import (
     Learned,
     action_value_iteration,
@@ -58,6 +59,11 @@ def main() -> None:
     args = cli.parse(Args, description=__doc__)
     if min(args.episodes, args.seeds, args.corridor, args.training_seeds) < 1 or args.timesteps < 0:
         raise ValueError("episodes, seeds and corridor must be at least 1, timesteps at least 0")
+    config = training(args)
+    for name in ("table.csv", "training.csv"):
+        tables.check_writable(args.out / name)
+    for name in ("convergence.png", "overestimation.png", "training.png"):
+        figures.check_writable(args.out / name)
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     aql, curves = theorems.learn(args.episodes, args.seeds)
@@ -82,21 +88,31 @@ def main() -> None:
     draw_convergence(curves, args.out / "convergence.png")
     draw_overestimation(estimators, learners, args.out / "overestimation.png")
     if args.timesteps:
-        checks += trained(args)
+        checks += trained(args, config)
     write_table(checks, args.out / "table.csv")
     print(f"{time.monotonic() - began:.0f} s; wrote {args.out}")
     if wrong := [check for check in checks if not check.holds]:
         raise ValueError(f"{wrong[0].statement} does not hold: {wrong[0].checked}")
 
 
-def trained(args: Args) -> list[theorems.Check]:
-    """Train on Heaven-Hell, draw the errors on the way, and report the last ones."""
-    name = f"heavenhell-{args.corridor}"
+def training(args: Args) -> Config:
+    """Return what is trained on Heaven-Hell, if anything is.
+
+    Raises:
+      ValueError: when it cannot be.
+    """
     config = presets.preset("fast", "heavenhell-3", "adqn-vr")
     # Errors while nothing is annealed, as the page shows them.
     config = config.replace(rate_end=1.0, return_lambda=0.97, learning_rate=5e-4)
-    train = dataclasses.replace(config.train, total_timesteps=args.timesteps, log_every=8_000)
-    config = dataclasses.replace(config, train=train)
+    if args.timesteps:
+        config = config.replace(total_timesteps=args.timesteps, log_every=8_000)
+        make_trainer(config, *envs.make(f"heavenhell-{args.corridor}"))
+    return config
+
+
+def trained(args: Args, config: Config) -> list[theorems.Check]:
+    """Train on Heaven-Hell, draw the errors on the way, and report the last ones."""
+    name = f"heavenhell-{args.corridor}"
     rows = exact.follow_training(config, name, num_seeds=args.training_seeds, seed=0)
     table = [
         {"seed": seed} | {k: f"{v if np.ndim(v) == 0 else v[seed]:.6g}" for k, v in row.items()}

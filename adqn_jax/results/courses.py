@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from adqn_jax.extras import extra
+from adqn_jax.results import files
 from adqn_jax.results.estimates import estimate
 from adqn_jax.results.load import Result, load_all
 from adqn_jax.results.tables import Row
@@ -138,7 +139,7 @@ def draw(groups: dict[str, list[Course]], to: pathlib.Path, against: Against, me
         handles, labels = axes.get_legend_handles_labels()
         labelled |= dict(zip(labels, handles, strict=True))
     figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=3 * columns)
-    figure.savefig(to, dpi=110)
+    figure.savefig(files.with_folder(to), dpi=110)
 
 
 _LABELS = {

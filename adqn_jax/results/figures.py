@@ -14,6 +14,7 @@ import numpy as np
 
 from adqn_jax import families
 from adqn_jax.extras import extra
+from adqn_jax.results import files
 from adqn_jax.results.estimates import (
     Interval,
     Statistic,
@@ -65,6 +66,8 @@ def draw(
 ) -> None:
     """Draw several runs into one picture, a row of panels; environments named `first` come first.
 
+    A missing folder is made.
+
     Raises:
       ValueError: when the standard error of an interquartile mean is asked for, or there is nothing
         to compare.
@@ -86,7 +89,7 @@ def draw(
             axes.set_xlabel(_axis(every, kind))
         row[0].set_ylabel(what if kind == "curves" else f"final {what}")
         _legend(figure, row)
-    figure.savefig(to, dpi=150)
+    figure.savefig(files.with_folder(to), dpi=150)
 
 
 def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:
@@ -199,8 +202,8 @@ def _bound_name(run: Result) -> str:
     return f"{run.algo}, {run.kind}"
 
 
-def check_ending(to: pathlib.Path) -> None:
-    """Look whether a picture can be written in the format that its name asks for.
+def check_writable(to: pathlib.Path) -> None:
+    """Look whether a picture can be written, in the format that its name asks for.
 
     Raises:
       ValueError: when it cannot.
@@ -208,3 +211,4 @@ def check_ending(to: pathlib.Path) -> None:
     endings = sorted(FigureCanvasAgg.get_supported_filetypes())
     if to.suffix[1:] not in endings:
         raise ValueError(f"--to must end in .{', .'.join(endings)}, got {to}")
+    files.check_writable(to)

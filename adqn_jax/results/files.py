@@ -1,5 +1,6 @@
-"""Files that are there whole, or not at all."""
+"""Files that are there whole, or not at all; and whether they can be there."""
 
+import contextlib
 import os
 import pathlib
 
@@ -10,10 +11,61 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       OSError: when it cannot be written; the file stays as it was.
     """
-    partial = path.with_suffix(".partial")
+    partial = _partial(path)
     try:
         partial.write_text(text)
         os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def check_writable(path: pathlib.Path) -> None:
+    """Look whether a file can be written, before the work whose results it is to hold.
+
+    What is there stays as it is. Folders that are missing can be made: see `with_folder`.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    try:
+        new = [folder for folder in path.parents if not folder.exists()]
+        there = os.path.lexists(path)
+        try:
+            with_folder(path)
+            with path.open("ab"):  # as nothing else tells for sure, root and odd disks included
+                pass
+        finally:
+            if not there:
+                with contextlib.suppress(OSError):  # it could not be made
+                    path.unlink()
+            for folder in new:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_replaceable(path: pathlib.Path) -> None:
+    """Look whether `write_text` can write a file: `check_writable`, and of its folder the same.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    check_writable(path)
+    check_writable(_partial(path))
+
+
+def _partial(path: pathlib.Path) -> pathlib.Path:
+    return path.with_suffix(".partial")
+
+
+def with_folder(path: pathlib.Path) -> pathlib.Path:
+    """Make a file's folder, if there is none; return the file's path.
+
+    Raises:
+      OSError: when it cannot be made.
+    """
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -39,24 +39,27 @@ def summary(
     return rows
 
 
-def check_ending(to: pathlib.Path) -> None:
-    """Look whether a table can be written in the format that its name asks for.
+def check_writable(to: pathlib.Path) -> None:
+    """Look whether a table can be written, in the format that its name asks for.
 
     Raises:
       ValueError: when it cannot.
     """
     if to.suffix not in (".csv", ".md"):
         raise ValueError(f"--to must end in .csv or .md, got {to}")
+    files.check_replaceable(to)
 
 
 def write(to: pathlib.Path, rows: Sequence[Row]) -> None:
-    """Write rows that have the same columns, as the ending says.
+    """Write rows that have the same columns, as the ending says; a missing folder is made.
 
     Raises:
       ValueError: when there are none.
+      OSError: when the table cannot be written.
     """
     if not rows:
         raise ValueError(f"there is nothing to write to {to}")
+    files.with_folder(to)
     if to.suffix == ".md":
         files.write_text(to, markdown(rows))
     else:

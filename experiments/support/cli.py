@@ -110,6 +110,20 @@ def parse(target: Any, **settings: Any) -> Any:
     return result
 
 
+def check_seed(seed: int, name: str = "seed") -> None:
+    """Refuse what JAX makes no random key of.
+
+    Args:
+      seed: root of random keys.
+      name: what the user knows it as.
+
+    Raises:
+      ValueError: when it is negative, or of more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{name} must be from 0 to 2^32 - 1, got {seed}")
+
+
 def _sentence(box: str) -> str:
     """Take the words out of the frame that tyro draws, in ASCII or not: complaint; hint."""
     plain = re.sub("\x1b\\[[0-9;]*m", "", box)

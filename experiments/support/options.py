@@ -100,8 +100,14 @@ class Args(RunArgs):
     """What the algorithm's family can be told."""
 
 
-def parse(argv: Sequence[str], description: str | None = None) -> Args:
+def parse(argv: Sequence[str], description: str | None = None, *, alone: bool = True) -> Args:
     """Read the command line; the defaults follow the environment, algorithm and preset chosen.
+
+    Args:
+      argv: its words.
+      description: of the command, for --help.
+      alone: whether to refuse what this algorithm does not read (`check_read`); not where the same
+        words are of other algorithms, too.
 
     Raises:
       ValueError: when something is unknown, contradicts itself, or is out of its range.
@@ -122,7 +128,8 @@ def parse(argv: Sequence[str], description: str | None = None) -> Args:
     config = type(preset)(parsed.algo, **{name: getattr(parsed, name) for name, *_ in parts})
     args = Args(**own, config=config)
     _check(args)
-    _check_read(config, argv)
+    if alone:
+        check_read([config], argv)
     return args
 
 
@@ -132,8 +139,7 @@ def _check(args: Args) -> None:
         raise ValueError("--distributed is for commands: run.py and sweep.py")
     if args.seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {args.seeds}")
-    if not 0 <= args.seed < 2**32:
-        raise ValueError(f"seed must be from 0 to 2^32 - 1, got {args.seed}")
+    cli.check_seed(args.seed)
     for name in ("checkpoint_minutes", "timeout", "env_timeout"):
         time = getattr(args, name)
         if not time > 0:
@@ -172,14 +178,24 @@ def hosting(args: Args) -> dict[str, Hosting]:
     return {"hosting": how} if _on_host(args) else {}
 
 
-def _check_read(config: BaseConfig, words: Sequence[str]) -> None:
-    """Refuse what was said and cannot matter: the algorithm does not read it, whatever else is."""
+def check_read(configs: Sequence[BaseConfig], words: Sequence[str]) -> None:
+    """Refuse what was said and cannot matter: no algorithm here reads it, whatever else is said.
+
+    Args:
+      configs: of one family, what was said of its algorithms.
+      words: the command line.
+
+    Raises:
+      ValueError: naming the first such option, and what would read it.
+    """
     given = {word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--")}
     said = {name.removeprefix("no-").replace("-", "_") for name in given}
-    for name, reader in families.unread(config).items():
-        if reader.needs and name in said:
+    unread = [families.unread(config) for config in configs]
+    for name, reader in unread[0].items():
+        if name in said and all(name in others and others[name].needs for others in unread):
+            algorithms = ", ".join(config.algorithm for config in configs)
             raise ValueError(
-                f"nothing reads {name.replace('_', '-')} with {config.algorithm}: it needs {reader}"
+                f"nothing reads {name.replace('_', '-')} with {algorithms}: it needs {reader}"
             )
 
 

@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import resource
 import sys
+import types
 from typing import Any
 
 import jax
@@ -12,7 +14,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import accelerator
 import benchmark
 from adqn_jax import envs, make_trainer
 from adqn_jax.nn.convolutions import Convolutions3x3
@@ -23,6 +24,7 @@ from support.benchmarks.kernels import Executed, covered, profile
 from support.benchmarks.operations import Loop, loops, loops_of_a_step
 from support.benchmarks.precision import with_rounded_products
 from support.benchmarks.processes import rates
+from support.benchmarks.train import peak_bytes
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -258,6 +260,15 @@ def test_benchmark_refuses_cores(words: tuple[str, ...], sentence: str) -> None:
     assert sentence in ended.err
 
 
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_bytes(platform: str, unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux tells it in kibibytes, macOS in bytes."""
+    told = types.SimpleNamespace(ru_maxrss=3_000)
+    monkeypatch.setattr(resource, "getrusage", lambda who: told)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert peak_bytes() == unit * 3_000
+
+
 def test_kernels_are_counted() -> None:
     """The profiler's operations grow with the work; what is busy is within the span."""
 
@@ -270,15 +281,3 @@ def test_kernels_are_counted() -> None:
     assert many.operations_per_step == many.operations / 2
     assert 0 < many.busy_ms <= many.span_ms
     assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == 4
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [((), "sees a CPU alone"), (("--only", "speed"), "no part is called speed; known are run,")],
-)
-def test_without_an_accelerator(words: tuple[str, ...], sentence: str) -> None:
-    """One sentence, and nothing is made."""
-    done = call(accelerator.main, "--to", "results", *words)
-    assert done.code == 2
-    assert sentence in done.err
-    assert not pathlib.Path("results").exists()

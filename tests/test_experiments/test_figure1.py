@@ -122,7 +122,7 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
 
 def test_hours_are_kept(own_folder: None) -> None:
     """A queue without time left stops as a run does whose time is up."""
-    ended = call(figure1.main, *WORDS, "--hours", "0")
+    ended = call(figure1.main, *WORDS, "--hours", "1e-9")
     assert ended.code == 75
     assert "--hours reached; the same command goes on" in ended.err
 
@@ -154,6 +154,9 @@ def test_sigterm_reaches_the_run(tmp_path: pathlib.Path) -> None:
         ("--algos dqn sarsa", "unknown algorithm 'sarsa'"),
         ("--preset slow", "unknown preset 'slow'"),
         ("--to figure1.xyz", "--to must"),
+        ("--hours -1", "hours must be greater than 0, got -1.0"),
+        ("--hours 0", "hours must be greater than 0, got 0.0"),
+        ("--hours nan", "hours must be greater than 0, got nan"),
         ("--metric nothing", "--metric"),
     ],
 )

@@ -171,7 +171,7 @@ def bad_files(folder: pathlib.Path) -> None:
         ("--env nothing", "unknown environment 'nothing'"),
         ("--env gymnax:CartPole-v1", "no picture of CartPole-v1"),
         ("--env carflag --epsilon 0.5", "--epsilon needs a --policy"),
-        ("--policy carflag.npz --epsilon 2", "epsilon from 0 to 1"),
+        ("--policy carflag.npz --epsilon 2", "epsilon must be from 0 to 1"),
         ("--env carflag --seed -1", "seed must be from 0"),
         ("--env carflag --frames 1", "frames must be at least 2"),
         ("--env carflag --fps 0", "fps more than 0"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import teachers
-from adqn_jax import envs, imitation, make_policy, make_trainer, runs, save_policy
+from adqn_jax import envs, families, imitation, make_policy, make_trainer, runs, save_policy
 from adqn_jax.envs.pomdp import hazard_grid
 from adqn_jax.results import experiment, metrics
 from adqn_jax.tabular import expected_return, last_observations, make_pairs
@@ -96,6 +96,13 @@ def quickly(points: Any, *world: Any) -> Any:
         ("--dry-run", "--dry-run is for run.py"),
         ("--history gru --row-length 25", "history none"),
         ("--observe state", "observe must be observation"),
+        ("--algo ppo", "this command trains expert, ail, a2d: --algo is for run.py"),
+        ("--expert=policy.npz", "this command trains expert, ail, a2d: --expert is for run.py"),
+        (
+            "--encoder-timesteps 40",
+            "nothing reads encoder-timesteps with expert, ail, a2d: it needs the algorithm",
+        ),
+        ("--buffer-timesteps 5", "the buffer must hold an iteration"),  # of ail and a2d
     ],
 )
 def test_what_cannot_be_compared(words: str, message: str) -> None:
@@ -103,6 +110,36 @@ def test_what_cannot_be_compared(words: str, message: str) -> None:
     ended = call(teachers.main, *WORDS, *words.split())
     assert (ended.code, message in ended.err) == (2, True), ended.err
     assert not list(pathlib.Path().iterdir())
+
+
+def test_options_are_of_those_that_read_them() -> None:
+    """What only who learns from rewards reads, or only a student, changes no other run."""
+    usual, asked = (
+        {algo: families.settled(args.config) for algo, args in teachers.parse(words).items()}
+        for words in ([*WORDS], [*WORDS, "--max-kl", "0.05", "--batch-rows", "2"])
+    )
+    for algo, (max_kl, batch_rows) in {
+        "expert": (0.05, usual["expert"].train.batch_rows),
+        "ail": (usual["ail"].hyper.max_kl, 2),
+        "a2d": (0.05, 2),
+    }.items():
+        assert asked[algo] == usual[algo].replace(max_kl=max_kl, batch_rows=batch_rows)
+
+
+@pytest.mark.parametrize("words", [(), ("--resume",)])
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_not_finished_is_begun_or_gone_on_with(
+    words: tuple[str, ...], begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --resume, which a stopped run asks for, or without."""
+    asked = teachers.parse([*WORDS, *words])["expert"]
+    if begun:
+        options.folder(asked).mkdir(parents=True)
+        experiment.write(options.folder(asked), {})
+    trained = []
+    monkeypatch.setattr(runs, "train", lambda points, runner, how: trained.append(how) or True)
+    teachers.train(asked, runs.make_runner)
+    assert [how.resume for how in trained] == [begun]
 
 
 def test_command() -> None:

@@ -37,11 +37,21 @@ def test_everything_holds(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.usefixtures("own_folder")
-def test_bad_arguments(tmp_path: pathlib.Path) -> None:
-    """One sentence, and nothing is written."""
-    done = call(theory.main, "--episodes", "0")
-    assert done.code == 2
-    assert done.err.startswith("error: episodes")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--episodes 0", "error: episodes"),
+        ("--timesteps 3000000000", "counted up to 2^31: lower total_timesteps"),
+        ("--corridor 100000", "heavenhell"),
+    ],
+)
+def test_bad_arguments(
+    words: str, message: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, before anything is computed or written."""
+    monkeypatch.delattr(theorems, "learn")
+    done = call(theory.main, *words.split())
+    assert (done.code, message in done.err) == (2, True), done.err
     assert not list(tmp_path.iterdir())
 
 

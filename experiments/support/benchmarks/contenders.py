@@ -18,7 +18,7 @@ from adqn_jax.episode import play
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Interaction
 from adqn_jax.types import Array, Inputs, PyTree
-from support import presets
+from support import cli, presets
 from support.benchmarks import purejaxql, purejaxrl
 from support.benchmarks.checkouts import OlderEnvironment, Pieces
 from support.benchmarks.timing import no_cache
@@ -53,6 +53,7 @@ class Task:
         """Refuse what cannot be trained."""
         if self.seeds < 1 or not self.seconds > 0:
             raise ValueError("seeds must be at least 1, and seconds more than 0")
+        cli.check_seed(self.root, "root")
         if self.contender in PEERS:
             if self.checkout is None:
                 raise ValueError(f"{self.contender} needs --checkout, a checkout of it")

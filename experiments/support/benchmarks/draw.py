@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from adqn_jax.results import files
+
 _COLUMNS = (
     "seeds", "limit_timesteps", "update_timesteps", "loop_timesteps", "share_of_limit_update",
     "share_of_limit_loop", "share_outside_update",
@@ -38,7 +40,7 @@ def draw_measured(path: pathlib.Path, to: pathlib.Path) -> None:
         figure = _growth(content) if "growth" in content else _scaling(content)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path} is not what scaling or growth of benchmark.py write") from error
-    figure.savefig(to, dpi=150)
+    figure.savefig(files.with_folder(to), dpi=150)
 
 
 def _growth(content: dict[str, Any]) -> Figure:

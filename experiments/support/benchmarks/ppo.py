@@ -13,6 +13,7 @@ import jax
 from adqn_jax import SeedRunner, actor_critic, envs, make_trainer
 from support import presets
 from support.benchmarks import purejaxrl as adapter
+from support.benchmarks.checkouts import OlderEnvironment
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.timing import no_cache
 
@@ -96,13 +97,17 @@ def ppo(
     if not names or not seeds or min(*seeds, rounds) < 1:
         raise ValueError("name an environment; numbers of seeds, and rounds, must be at least 1")
     module = adapter.load(purejaxrl)
+    for name in names:
+        env, env_params = envs.make(name)
+        OlderEnvironment(env, env_params)  # refuses what theirs cannot see
+        make_trainer(setting.ours(name), env, env_params)
     rows = []
     with no_cache():
         for name, number in itertools.product(names, seeds):
             rows.append(compare(module, setting, name, number, rounds))
             print(f"{name:>16}, {number} seeds: {_told(rows[-1])}", flush=True)
-    if json is not None:
-        write(json, {"setting": dataclasses.asdict(setting), "peers": rows})
+            if json is not None:  # as far as it has come
+                write(json, {"setting": dataclasses.asdict(setting), "peers": rows})
 
 
 def compare(

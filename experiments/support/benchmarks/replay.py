@@ -3,11 +3,13 @@
 import copy
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 
 from adqn_jax import Config, envs, make_trainer
 from adqn_jax.replay.buffer import min_capacity
+from support.benchmarks.setting import value_based
 from support.benchmarks.steps import one_update, sample_rows
 from support.benchmarks.timing import Runs, best_seconds
 
@@ -20,7 +22,7 @@ def replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
     runs: Runs = {}
     sizes = {}
     for way, chosen in (("derived", env), ("stored", stores)):
-        trainer = make_trainer(with_small_buffer(config, name), chosen, params)
+        trainer = make_trainer(config, chosen, params)
         state = jax.jit(trainer.init)(jax.random.key(0))
         storage = jax.tree.leaves(state.agent.buffer.storage)
         slots = math.prod(storage[0].shape[:2])
@@ -40,7 +42,22 @@ def replay_costs(name: str, config: Config, seconds: float) -> dict[str, float]:
     }
 
 
-def with_small_buffer(config: Config, env_name: str) -> Config:
+def with_small_buffers(names: Sequence[str], algo: str, preset: str) -> dict[str, Config]:
+    """Return what to measure on each environment, in a buffer as small as can be drawn from.
+
+    Raises:
+      ValueError: when one of them cannot be trained, or there is none.
+    """
+    if not names:
+        raise ValueError("name at least one environment")
+    configs = {}
+    for name in names:
+        configs[name] = _with_small_buffer(value_based(preset, name, algo), name)
+        make_trainer(configs[name], *envs.make(name))
+    return configs
+
+
+def _with_small_buffer(config: Config, env_name: str) -> Config:
     """Hold as little as rows can be drawn from."""
     longest = int(envs.make(env_name)[1].max_steps_in_episode)
     timesteps = config.train.num_envs * min_capacity(config.train.row_length or longest, longest)

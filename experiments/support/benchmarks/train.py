@@ -1,6 +1,7 @@
 """Throughput of training: the gradient step alone, the whole loop, and what limits them."""
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -169,5 +170,6 @@ def peak_bytes() -> int:
             import resource
         except ImportError:  # on Windows
             return 0
-        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, elsewhere kibibytes
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return sum(device.memory_stats()["peak_bytes_in_use"] for device in jax.local_devices())
