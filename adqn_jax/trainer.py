@@ -25,7 +25,7 @@ from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Gathered, Interaction
 from adqn_jax.teacher import Teacher
-from adqn_jax.types import Array, Episode, EpisodeWindow, Params, Rollout, Stream, TrainState
+from adqn_jax.types import Array, EpisodeWindow, Params, Rollout, Stream, TrainState
 
 
 def make_train(
@@ -159,10 +159,6 @@ class Trainer:
     def evaluation(self) -> Evaluation:
         """What a log point asks of a state."""
         return Evaluation(self.agent, self.interaction, self.config.train.eval_episodes)
-
-    def evaluation_episodes(self, state: TrainState, hyper: Any, who: Who = None) -> Episode:
-        """Play an evaluation's episodes, as `Evaluation.episodes` does."""
-        return self.evaluation.episodes(state, hyper, who)
 
     def evaluate(self, state: TrainState, hyper: Any) -> Metrics:
         """Collect what a log point shows, of greedy episodes and of training so far."""

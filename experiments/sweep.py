@@ -26,10 +26,8 @@ if __name__ == "__main__":
 from adqn_jax import SeedRunner, runs
 from adqn_jax.results import experiment, load, metrics, ranking
 from adqn_jax.results.estimates import mean_and_error
-from adqn_jax.results.experiment import file_name
 from adqn_jax.runs import cluster
-from adqn_jax.runs.attempts import Attempts
-from adqn_jax.runs.ending import StopError
+from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 from adqn_jax.runs.folder import Claim, claim
 from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.memory import TooLargeError
@@ -114,7 +112,7 @@ class Sweep:
 
     def folder_of(self, point: Candidate) -> pathlib.Path:
         """Return the folder of a point's results."""
-        return self.claimed.folder / file_name(point.label)
+        return self.claimed.folder / point.folder_name
 
     def is_done(self, point: Candidate) -> bool:
         """Whether a point needs no more training."""
@@ -194,7 +192,7 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
         dry_run(programs, make_runner)
         return
     folder = args.out / (args.name or "sweep")
-    what = experiment.as_json({file_name(point.label): point.experiment for point in points})
+    what = experiment.as_json({point.folder_name: point.experiment for point in points})
     with claim(folder, what, overwrite=args.overwrite, resume=args.resume) as held:
         sweep = Sweep(args, points, held, Interrupts(args.timeout), make_runner)
         first = 0
@@ -204,9 +202,14 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
         if not cluster.is_first():
             return
         loaded = [load.load(sweep.folder_of(point), settings.metric) for point in points]
-        attempts, rows = Attempts(), table(points, loaded)
-        attempts.attempt("sweep.csv", lambda: metrics.write(folder / "sweep.csv", rows))
-        attempts.check()
+        try:
+            metrics.write(folder / "sweep.csv", table(points, loaded))
+        except OSError as error:
+            raise StopError(
+                CANNOT_WRITE,
+                f"could not write sweep.csv ({reason(error)}): all points are trained; when that "
+                f"is mended, the same command with --resume writes it",
+            ) from error
     report(points, loaded, settings.metric)
     print(f"wrote {folder / 'sweep.csv'}")
 

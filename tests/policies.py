@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from adqn_jax import Config, NetworkConfig, envs, imitation, make_policy, save_policy
+from adqn_jax.policy import Policy
 from adqn_jax.spaces import Spaces
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Inputs
@@ -28,11 +29,16 @@ def untrained(algorithm: str, env_name: str) -> dict[str, Any]:
 @functools.cache
 def teacher(env_name: str) -> Teacher:
     """Return an expert that has learnt nothing."""
+    return expert(env_name).teacher()
+
+
+def expert(env_name: str) -> Policy:
+    """Return its policy."""
     env, params = envs.make(env_name)
     config = imitation.Config("expert").replace(head_sizes=(8,))
     networks = imitation.make_policy_networks(config, Spaces.of(env, params))
     drawn = jax.jit(networks.init)(jax.random.key(0), _inputs(env, params))
-    return make_policy(config, env, params, drawn, {}).teacher()
+    return make_policy(config, env, params, drawn, {})
 
 
 def _inputs(env: Any, params: Any) -> Inputs:

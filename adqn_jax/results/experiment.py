@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from adqn_jax import families
 from adqn_jax.families import family_of
+from adqn_jax.results import files
 from adqn_jax.versions import made_with
 
 CONFIG = "config.json"
@@ -82,10 +83,11 @@ def read(folder: pathlib.Path) -> Experiment:
 
     Raises:
       ValueError: when its config.json is not what run.py writes.
+      OSError: when it cannot be read.
     """
     path = folder / CONFIG
     try:
-        return Experiment.from_json(json.loads(path.read_text())["run"])
+        return Experiment.from_json(json.loads(files.read_text(path))["run"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not what run.py writes") from error
 
@@ -96,13 +98,14 @@ def read_both(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     Both are flat: nested names are joined by dots. What the run does not read has its default.
 
     Raises:
-      ValueError: when it cannot be read.
+      ValueError: when it is not what run.py writes.
+      OSError: when it cannot be read.
     """
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(files.read_text(path))
         return flat(decided(config["run"])), dict(config["made_with"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*files.ABSENT, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not what run.py writes") from error
 
 
@@ -110,7 +113,8 @@ def read_record(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Read the same of a run that is to go on.
 
     Raises:
-      ValueError: when it cannot be read.
+      ValueError: when it is not what run.py writes.
+      OSError: when it cannot be read.
     """
     try:
         return read_both(folder)

@@ -131,12 +131,14 @@ def membership() -> Iterator[None]:
 def lose(process: int) -> None:
     """End this process at once, with a sentence, as another is gone."""
     _last_words.acquire()  # for good: whoever comes second waits for the end
-    sys.stdout.flush()
     sentence = (
         f"process {process} of {count()} is gone, and with it the run: the same command with "
         f"--resume goes on from the last checkpoint, with as many processes as there are then\n"
     )
-    os.write(2, sentence.encode())
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, sentence.encode())
     os._exit(LOST)
 
 

@@ -1,5 +1,6 @@
 """What a run tells whoever watches it, without tearing the progress bar apart."""
 
+import contextlib
 from typing import Any
 
 from adqn_jax.extras import extra
@@ -22,7 +23,7 @@ def bar(total: int, done: int) -> Any:
 
 
 def say(sentence: str) -> None:
-    """Print a line above the bar.
+    """Print a line above the bar; one that cannot be printed is dropped.
 
     Raises:
       MissingExtraError: when tqdm is not installed.
@@ -30,4 +31,5 @@ def say(sentence: str) -> None:
     with extra("experiments"):
         import tqdm
 
-    tqdm.tqdm.write(sentence)
+    with contextlib.suppress(OSError):
+        tqdm.tqdm.write(sentence)

@@ -155,6 +155,7 @@ class Session:
                 if cluster.from_first(lambda at=save_at: time.monotonic() >= at):
                     saves = self.save()
                     save_at = time.monotonic() + (checkpoint_seconds if saves else _RETRY_SECONDS)
+        self.attempts.end()
         self.save()
 
     @contextlib.contextmanager
@@ -171,6 +172,7 @@ class Session:
             self.states, self.chunks = before
             if self.states is None:
                 raise StopError(ENVIRONMENT_FAILED, f"{error}") from error
+            self.attempts.end()
             self.save()
             self.pause(ENVIRONMENT_FAILED, str(error))
 

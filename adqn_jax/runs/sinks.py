@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from adqn_jax import extras
+from adqn_jax.results import files
 from adqn_jax.runs import progress
 from adqn_jax.versions import made_with
 
@@ -185,13 +186,19 @@ class Wandb:
             raise OSError(" ".join(str(error).split())) from error
 
     def _begin(self) -> None:
-        path = self._folder / "wandb" / "id.txt"
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(secrets.token_hex(4))
-        self._id, self._written = path.read_text(), 0
+        self._id, self._written = self._drawn_once(), 0
         self._runs = [self._init(seed) for seed in range(self._config["run"]["seeds"])]
         progress.say(f"wandb: {self._where()}")
+
+    def _drawn_once(self) -> str:
+        path, drawn = self._folder / "wandb" / "id.txt", ""
+        with contextlib.suppress(FileNotFoundError):
+            drawn = path.read_text().strip()
+        if not drawn:  # an empty file is what a full disk has left
+            drawn = secrets.token_hex(4)
+            path.parent.mkdir(exist_ok=True)
+            files.write_text(path, drawn)
+        return drawn
 
     def _where(self) -> str:
         """Say where the metrics go to."""

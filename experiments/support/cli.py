@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TextIO
 
 try:
@@ -34,6 +34,7 @@ def set_up(join: Callable[[], None] = lambda: None) -> None:
     Args:
       join: what is left to do before JAX looks for devices; bad input ends it as it ends `run`.
     """
+    _need_no_readers()
     # As long as there is nothing to save, Ctrl-C ends a script without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Imports and traces make objects by the million, to keep: there is little garbage to look for.
@@ -43,13 +44,12 @@ def set_up(join: Callable[[], None] = lambda: None) -> None:
     _use_every_core()
     _cache_compilations()
     jax.config.update("jax_traceback_filtering", "off")  # so that one sees who raised an error
-    with _readers_may_go():
-        try:
-            join()
-        except ValueError as error:
-            if not _is_ours(error):
-                raise
-            _end(str(error))
+    try:
+        join()
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _end(str(error))
 
 
 def run(main: Callable[[], None]) -> None:
@@ -57,9 +57,10 @@ def run(main: Callable[[], None]) -> None:
     from adqn_jax.runs import cluster
     from adqn_jax.runs.ending import StopError, reason
 
+    _need_no_readers()
     if not cluster.is_first():
         on_abort(lambda: cluster.lose(0))
-    with _readers_may_go(), cluster.membership():
+    with cluster.membership():
         try:
             main()
         except StopError as stop:
@@ -133,7 +134,10 @@ def _sentence(box: str) -> str:
 
 
 class _Outlet:
-    """A stream that nobody needs to read: once its reader has gone, what is written is dropped."""
+    """A stream that nobody needs to read: what cannot be written is dropped.
+
+    Its reader or its terminal has gone, or its disk is full; what can be written later is written.
+    """
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -150,27 +154,34 @@ class _Outlet:
     def _try(self, act: Callable[[], Any]) -> None:
         try:
             act()
-        except BrokenPipeError:
-            # What is still in the buffer must go somewhere when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Empty the buffer: what stays there would fail once more, at the latest as Python ends."""
+        number = self._stream.fileno()
+        kept, nowhere = os.dup(number), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, number)
+            self._stream.flush()
+        finally:
+            os.dup2(kept, number)
+            os.close(kept)
+            os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-@contextlib.contextmanager
-def _readers_may_go() -> Iterator[None]:
-    """Let `| head` end, or a stream be closed from the start: neither is an error of a script."""
-    before = sys.stdout, sys.stderr
+def _need_no_readers() -> None:
+    """Let `| head` end, a log fill its disk, or a stream be closed: no error of a script.
+
+    It holds to the end of the process, which flushes both streams once more.
+    """
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or io.StringIO()  # none: it was closed
-        setattr(sys, name, _Outlet(stream))
-    try:
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        sys.stdout, sys.stderr = before
+        stream = getattr(sys, name) or io.StringIO()  # none: it was closed from the start
+        if not isinstance(stream, _Outlet):
+            setattr(sys, name, _Outlet(stream))
 
 
 def _end(sentence: str) -> None:

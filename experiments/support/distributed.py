@@ -3,6 +3,7 @@
 Like `cli`, it imports nothing that makes JAX look for devices: that comes after `join`.
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -103,5 +104,6 @@ def _not_met(args: Processes) -> None:
     """End a process that JAX aborts, below a report of JAX's own."""
     where = f" at {args.coordinator}" if args.coordinator else ""
     sentence = f"error: after {_PATIENCE} seconds not all processes have met{where}\n"
-    os.write(2, sentence.encode())
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        os.write(2, sentence.encode())
     os._exit(2)

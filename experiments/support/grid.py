@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 import numpy as np
 
 from adqn_jax import families, make_trainer
-from adqn_jax.results.experiment import Experiment
+from adqn_jax.results.experiment import Experiment, file_name
 from support import options
 
 #: Options that may be in a grid: all that decide what is trained, with their types.
@@ -62,6 +62,11 @@ class Candidate:
         return ",".join(f"{option}={value}" for option, value in self.values.items())
 
     @property
+    def folder_name(self) -> str:
+        """Its label, as a folder can have it."""
+        return file_name(self.label)
+
+    @property
     def program(self) -> tuple[Any, ...]:
         """What must be equal for two points to be trained by one compiled program."""
         static = dataclasses.replace(self.args.config, hyper=None)
@@ -82,7 +87,8 @@ def candidates(
       seed: of the draw.
 
     Raises:
-      ValueError: when a point cannot be run, or differs from another in name only.
+      ValueError: when a point cannot be run, differs from another in name only, or would share
+        another's folder.
     """
     axes = [_axis(text) for text in texts]
     if not axes:
@@ -97,12 +103,19 @@ def candidates(
     chosen = _all(axes) if random is None else _draw(axes, random, seed)
     points = [_candidate(common, dict(zip(swept, values, strict=True))) for values in chosen]
     before: dict[Any, Candidate] = {}
+    in_folder: dict[str, Candidate] = {}
     for point in points:
         if len(point.label) > _LONGEST_LABEL:
             raise ValueError(f"{point.label} is too long to name a folder: sweep fewer options")
         same = before.setdefault((point.program, point.args.config), point)
         if same is not point:
             raise ValueError(f"{same.label} and {point.label} are the same point: leave one out")
+        other = in_folder.setdefault(point.folder_name, point)
+        if other is not point:
+            raise ValueError(
+                f"{other.label} and {point.label} would share the folder {point.folder_name}: "
+                f"leave one out, or rename its file"
+            )
     return points
 
 

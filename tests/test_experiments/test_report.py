@@ -165,6 +165,17 @@ def test_the_command_repeats_the_run(run: str) -> None:
     assert again.settled() == read.settled()
 
 
+@pytest.mark.usefixtures("own_folder")
+def test_the_command_names_the_expert() -> None:
+    """Of whose file the record has a digest: with that file in its place it is the same run."""
+    repeat.EXPERT.write_bytes(b"a policy")
+    args = options.parse(["--algo", "ail", "--expert", str(repeat.EXPERT)])
+    env = envs.make(args.env)[0]
+    run = options.experiment(args, env)
+    words = shlex.split(repeat.command(run))[2:]
+    assert options.experiment(options.parse(words), env).settled() == run.settled()
+
+
 @pytest.mark.usefixtures("own_folder", "short")
 def test_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The seed in the middle plays; a film that is too large is left out, its moments stay."""

@@ -3,10 +3,13 @@
 import copy
 import csv
 import dataclasses
+import errno
 import functools
 import itertools
 import json
+import os
 import pathlib
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +23,7 @@ import pytest
 import run
 import sweep
 from adqn_jax import SeedRunner, load_policy, runs
-from adqn_jax.results import figures
+from adqn_jax.results import figures, metrics
 from adqn_jax.runs import memory
 from runs import WORDS, Ended, Hooks, after, call, compile_quickly, files_of, hooked, rows_of
 from support import options
@@ -174,6 +177,29 @@ def test_stopped_and_resumed(whole: pathlib.Path) -> None:
     again = train(sweep.main, *GRID, "--resume", hooks={"iterate": after(1, stop)})
     assert again.code == 0
     assert "points 0 to 3 of 4: finished before" in again.out
+
+
+def test_disk_full_at_the_table(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said of it is so: all points are trained, and --resume writes it."""
+    shutil.copytree(whole, SWEEP)
+    (SWEEP / "sweep.csv").unlink()
+
+    def fails(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics, "write", fails)
+        ended = train(sweep.main, *GRID, "--resume")
+    assert ended.code == 74
+    assert ended.err == (
+        "could not write sweep.csv (No space left on device): all points are trained; when that "
+        "is mended, the same command with --resume writes it\n"
+    )
+    assert "try again" not in ended.out
+    ended = train(sweep.main, *GRID, "--resume")
+    assert ended.code == 0
+    assert "points 0 to 3 of 4: finished before" in ended.out
+    assert_same_results(SWEEP, whole)
 
 
 def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

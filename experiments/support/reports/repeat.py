@@ -29,6 +29,9 @@ def _words(run: Experiment, preset: str) -> list[str]:
         observe=run.observe,  # type: ignore[arg-type]
         expert=EXPERT if run.expert else None,
         env_param=tuple(f"{name}={value}" for name, value in run.env_params.items()),
+        privileged=run.privileged or None,
+        runner="asynchronous" if run.max_lag else "synchronous",
+        max_lag=run.max_lag or 1,
         seeds=run.seeds,
         seed=run.seed,
         config=run.config.replace(**unread),

@@ -120,6 +120,15 @@ def test_other_content_is_refused(change: dict[str, Any], tmp_path: pathlib.Path
         experiment.read(tmp_path)
 
 
+@pytest.mark.parametrize("read", [experiment.read, experiment.read_both, experiment.read_record])
+def test_an_unreadable_disk_is_no_other_content(read: Any, tmp_path: pathlib.Path) -> None:
+    """It is an error that names the file, and no reason to start anew."""
+    (tmp_path / "config.json").symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="Input/output error") as error:
+        read(tmp_path)
+    assert error.value.filename == str(tmp_path / "config.json")
+
+
 @given(st.text())
 def test_any_name_names_one_file(name: str) -> None:
     """Separators of paths become underscores."""

@@ -1,8 +1,11 @@
 """Processes of one run: what they tell each other, and how they end when one of them does."""
 
+import os
 import pathlib
 import signal
+import threading
 import types
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from adqn_jax.runs.ending import LOST
 from adqn_jax.runs.session import Options
 from peers import Peers
 from runs import ROOT
+from support import distributed
 
 
 def test_one_process_answers_itself() -> None:
@@ -41,6 +45,27 @@ def test_unlike_processes(
     with pytest.raises(ValueError, match=sentence), launch.prepare((), runner, Options(folder)):
         pass
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (lambda: cluster.lose(1), LOST),
+        (lambda: distributed._not_met(distributed.Processes()), 2),
+    ],
+)
+def test_last_words_need_no_reader(
+    end: Callable[[], None], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that must end does, whether or not it can say why."""
+    codes: list[int] = []
+    monkeypatch.setattr(cluster, "_last_words", threading.Lock())
+    with monkeypatch.context() as patch, open(os.devnull) as unwritable:  # noqa: PTH123
+        write, number = os.write, unwritable.fileno()
+        patch.setattr(os, "write", lambda _, text: write(number, text))
+        patch.setattr(os, "_exit", codes.append)
+        end()
+    assert codes == [code]
 
 
 @pytest.mark.parametrize(

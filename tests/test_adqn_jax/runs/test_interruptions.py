@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -19,8 +20,9 @@ import numpy as np
 import pytest
 
 from adqn_jax.results.experiment import CURVE
-from adqn_jax.runs import lock, manifest, session
+from adqn_jax.runs import lock, manifest, outcome, session
 from adqn_jax.runs.checkpoint import Checkpoints
+from adqn_jax.runs.session import Session
 from runs import (
     CHUNKS,
     FOLDER,
@@ -279,6 +281,60 @@ def test_damaged_checkpoint(damage: Callable[[pathlib.Path], None], whole: pathl
     assert files_of(folder) == before
 
 
+def test_an_unreadable_disk_is_no_damage(
+    whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is refused, with the file's name, and goes on from there when the disk is mended."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    before = files_of(folder)
+
+    def fails(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", fails)
+        ended = train("--resume")
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert f"checkpoints/{CHUNKS}/history/" in ended.err
+    assert ended.err.endswith(": Input/output error\n")
+    assert files_of(folder) == before
+    assert "going on from the checkpoint at timestep 480" in train("--resume").out
+    assert_same_results(folder, whole)
+
+
+def unreadable(path: pathlib.Path) -> None:
+    """Put a file there that opens and does not let itself be read."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
+@pytest.mark.parametrize("what", ["manifest.json", "states/0", "states"])
+def test_what_of_a_checkpoint_is_unreadable(
+    what: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest, a file, or a folder: an error that names it, and no damage."""
+    (tmp_path / "states").mkdir()
+    (tmp_path / "states" / "0").write_text("numbers")
+    manifest.write(tmp_path)
+    assert manifest.problem(tmp_path) == ""
+    at, scandir = tmp_path / what, os.scandir
+
+    def fails(path: Any) -> Any:
+        if pathlib.Path(path) == at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        if at.is_dir():
+            patch.setattr(os, "scandir", fails)
+        else:
+            unreadable(at)
+        with pytest.raises(OSError, match="Input/output error") as error:
+            manifest.problem(tmp_path)
+    assert error.value.filename == str(at)
+
+
 def test_another_format_is_refused(whole: pathlib.Path) -> None:
     """One sentence names both formats."""
     folder = FOLDER / "default"
@@ -363,6 +419,33 @@ def test_disk_full(failures: int, whole: pathlib.Path, monkeypatch: pytest.Monke
     assert_same_results(FOLDER / "default", whole)
 
 
+@pytest.mark.parametrize(
+    ("what", "owner", "name"),
+    [
+        ("policy/", outcome, "save_policies"),
+        ("config.json", Session, "_write_configs"),
+        ("curve.png", outcome, "draw_curves"),
+    ],
+)
+def test_disk_full_at_the_end(
+    what: str, owner: Any, name: str, whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said to be tried again, as nothing is; one sentence says how to go on."""
+
+    def fails(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shutil.copytree(whole, FOLDER / "default")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fails)
+        ended = train("--resume")
+    assert ended.code == 74
+    assert ended.err.startswith(f"could not write {what} (No space left on device): when that is")
+    assert "try again" not in ended.out
+    assert train("--resume").code == 0
+    assert_same_results(FOLDER / "default", whole)
+
+
 def saved(checkpoints: Checkpoints, iterations: int) -> list[str]:
     """Save a state, and say which checkpoints there are afterwards."""
     states = compiled().init(jax.random.key(iterations))
@@ -433,6 +516,20 @@ def test_folder_is_taken(instead: str) -> None:
     assert [name for name, content in left.items() if content] == [
         "heavenhell-1/adqn/default/lock.json"
     ] * (instead == "run")
+
+
+def test_stopped_where_the_folder_is_taken() -> None:
+    """Nothing is tried again after the last attempt to save, and it is not said to be."""
+
+    def take() -> None:
+        pathlib.Path("runs").rename("away")
+        pathlib.Path("runs").write_text("mine")
+        signal.raise_signal(signal.SIGTERM)
+
+    ended = train("--checkpoint-minutes", "60", hooks={"iterate": after(6, take)})
+    assert ended.code == 74
+    assert ended.err.startswith("could not write runs/heavenhell-1/adqn/default")
+    assert "try again" not in ended.out
 
 
 def poison(states: Any) -> Any:

@@ -45,7 +45,7 @@ def final_states(folder: pathlib.Path) -> TrainState:
 
 def starts_of_evaluation(state: TrainState) -> Any:
     """Return the environments with which one seed was evaluated, leaves [episodes, ...]."""
-    key, _ = jax.random.split(jax.random.fold_in(state.key, state.iteration))
+    key, _ = make_trainer(CONFIG, ENVIRONMENT, PARAMS).evaluation.keys(state)
     keys = jax.random.split(key, CONFIG.train.eval_episodes)
     return jax.vmap(ENVIRONMENT.reset_env, (0, None))(keys, PARAMS)
 
@@ -65,7 +65,7 @@ def test_acts_as_it_was_evaluated(folder: pathlib.Path) -> None:
     """Episode for episode the returns of the last evaluation, whose means were logged."""
     states = final_states(folder)
     metrics = read(folder / "metrics.csv")
-    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).evaluation_episodes)
+    evaluate = jax.jit(make_trainer(CONFIG, ENVIRONMENT, PARAMS).evaluation.episodes)
     for seed in range(SEEDS):
         policy = load_policy(folder / "policy" / f"seed-{seed:03d}.npz")
         state = jax.tree.map(lambda x, seed=seed: x[seed], states)

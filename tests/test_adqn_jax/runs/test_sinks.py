@@ -8,16 +8,19 @@ import errno
 import functools
 import json
 import pathlib
+import resource
 import shutil
 import signal
 import struct
 import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from adqn_jax.runs import sinks
 from runs import FOLDER, SEEDS, after, train
 
 pytest.importorskip("tensorboardX", reason="the extra `tensorboard` is missing")
@@ -167,6 +170,33 @@ def test_a_sink_that_fails_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = train("--log", "tensorboard", "wandb", "--resume")
     assert ended.code == 0, ended.err
     assert_all_there()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_no_id_without_room(
+    empty: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk leaves none behind, and an empty file is none: all runs would share it."""
+    monkeypatch.setattr(sinks.Wandb, "_init", lambda *_: types.SimpleNamespace(offline=True))
+    kept = tmp_path / "wandb" / "id.txt"
+    if empty:
+        kept.parent.mkdir()
+        kept.touch()
+
+    def begun() -> str:
+        sinks.Wandb(tmp_path, {"run": {"seeds": 1}}).write([])
+        return kept.read_text()
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            begun()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    drawn = begun()
+    assert len(drawn) == 8
+    assert begun() == drawn
 
 
 def test_overwritten_or_vanished() -> None:

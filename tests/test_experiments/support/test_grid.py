@@ -1,5 +1,8 @@
 """Values in a grid mean what they mean on the command line of run.py."""
 
+import pathlib
+import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adqn_jax import Config
+from adqn_jax import Config, save_policy
 from drawn import values
+from policies import expert
 from refusals import attempt
+from runs import ROOT
 from support import options
 from support.grid import Axis, _axis, _words, candidates
 
@@ -91,3 +96,33 @@ def test_flags_are_true_or_false() -> None:
     assert _words("scale-boxes", "false") == ["--no-scale-boxes"]
     with pytest.raises(ValueError, match="must be true or false"):
         _words("scale-boxes", "False")
+
+
+def write_env(path: pathlib.Path) -> None:
+    """Write a POMDP."""
+    shutil.copy(ROOT / "tests" / "cases" / "a.pomdp", path)
+
+
+def write_expert(path: pathlib.Path) -> None:
+    """Write what a student can learn from."""
+    save_policy(path, expert("carflag"))
+
+
+@pytest.mark.usefixtures("own_folder")
+@pytest.mark.parametrize(
+    ("common", "one", "other", "write"),
+    [
+        ((), "env=pomdp:m/a", "env=pomdp:m_a", write_env),
+        (("--algo", "ail"), "expert=m/a", "expert=m_a", write_expert),
+    ],
+)
+def test_points_have_folders_of_their_own(
+    common: tuple[str, ...], one: str, other: str, write: Callable[[pathlib.Path], None]
+) -> None:
+    """The second would overwrite the first where their names differ in separators alone."""
+    pathlib.Path("m").mkdir()
+    for name in ("m/a", "m_a"):
+        write(pathlib.Path(name))
+    _, refusal = attempt(lambda: candidates(common, [f"{one},{other.partition('=')[2]}"], None, 0))
+    named = other.replace(":", "_")
+    assert refusal.startswith(f"{one} and {other} would share the folder {named}:")

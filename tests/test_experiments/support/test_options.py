@@ -2,6 +2,8 @@
 
 import math
 import pathlib
+import shlex
+import types
 from typing import Any, get_args
 
 import pytest
@@ -13,6 +15,7 @@ from adqn_jax.runs import sinks
 from drawn import part
 from refusals import attempt
 from support import options, presets
+from support.reports import repeat
 
 ENVS = (
     "carflag",
@@ -43,6 +46,7 @@ def choices(draw: Any) -> options.Args:
         env=env, algo=algo, preset=preset,
         observe=draw(st.sampled_from(get_args(envs.Observe))), seeds=draw(st.integers(1, 10**6)),
         seed=draw(st.integers(0, 2**32 - 1)), config=config, **hosted,
+        env_param=draw(st.sampled_from([(), ("max_steps=80",), ("noise=0.1", "goal=-1e-05")])),
     )  # fmt: skip
 
 
@@ -50,6 +54,16 @@ def choices(draw: Any) -> options.Args:
 def test_what_is_said_is_what_is_read(args: options.Args) -> None:
     """Every field of every part at once: numbers, tuples, flags and choices."""
     assert options.parse(options.words(args)) == args
+
+
+@given(choices())
+def test_the_command_of_a_report_repeats_the_run(args: options.Args) -> None:
+    """Whatever decides the numbers of a run, its record alone says how to train the same."""
+    env: Any = types.SimpleNamespace(settings={})
+    run = options.experiment(args, env)
+    python, script, *words = shlex.split(repeat.command(run))
+    assert (python, script) == ("python", "experiments/run.py")
+    assert options.experiment(options.parse(words), env).settled() == run.settled()
 
 
 @given(choices())
