@@ -52,6 +52,7 @@ class Checkpoints:
 
         Raises:
           ValueError: when those that it holds are all damaged, or of another format.
+          OSError: when the disk does not tell what it holds.
         """
         found = cluster.from_first(lambda: dataclasses.astuple(self._newest() or Newest(-1, ())))
         iterations, damaged = found
@@ -186,7 +187,12 @@ class Checkpoints:
         return None
 
     def _steps(self) -> list[int]:
-        return [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
+        """List the checkpoints; what cannot be listed is no empty folder, as it is to `glob`."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return [int(name) for name in names if name.isdecimal()]
 
     def _delete_unfinished(self) -> None:
         for path in self.folder.glob("*.*"):

@@ -335,6 +335,22 @@ def test_what_of_a_checkpoint_is_unreadable(
     assert error.value.filename == str(at)
 
 
+def test_checkpoints_that_cannot_be_listed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are not taken for none, from which a run would begin anew."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints", SEEDS)
+    assert checkpoints.newest() is None
+    checkpoints.folder.mkdir()
+
+    def fails(path: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, "listdir", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        checkpoints.newest()
+
+
 def test_another_format_is_refused(whole: pathlib.Path) -> None:
     """One sentence names both formats."""
     folder = FOLDER / "default"
