@@ -189,7 +189,7 @@ class Checkpoints:
     def _steps(self) -> list[int]:
         """List the checkpoints; what cannot be listed is no empty folder, as it is to `glob`."""
         try:
-            names = os.listdir(self.folder)
+            names = [path.name for path in self.folder.iterdir()]
         except FileNotFoundError:
             return []
         return [int(name) for name in names if name.isdecimal()]

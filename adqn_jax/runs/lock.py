@@ -91,11 +91,15 @@ class Lock:
                 self._guard.unlink(missing_ok=True)
             self._lock.release()
             raise refusal
+        begun = False
         try:
             self._path.unlink(missing_ok=True)
             with self._path.open("x") as file:
+                begun = True
                 file.write(self.note)
         except BaseException:
+            if begun:  # what a full disk has left would look like somebody else's
+                self._path.unlink(missing_ok=True)
             if self._lock.is_locked:
                 self._guard.unlink(missing_ok=True)
             self._lock.release()

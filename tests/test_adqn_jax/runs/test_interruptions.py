@@ -343,10 +343,10 @@ def test_checkpoints_that_cannot_be_listed(
     assert checkpoints.newest() is None
     checkpoints.folder.mkdir()
 
-    def fails(path: Any) -> Any:
+    def fails(path: pathlib.Path) -> Any:
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
-    monkeypatch.setattr(os, "listdir", fails)
+    monkeypatch.setattr(pathlib.Path, "iterdir", fails)
     with pytest.raises(OSError, match="Input/output error"):
         checkpoints.newest()
 

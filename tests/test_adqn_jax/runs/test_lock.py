@@ -57,6 +57,29 @@ def write_note(folder: pathlib.Path, content: str, age: float = 0.0) -> None:
     os.utime(note, (note.stat().st_mtime - age,) * 2)
 
 
+def test_a_full_disk_leaves_no_note(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one would keep the folder for three minutes."""
+    opens = pathlib.Path.open
+
+    def on_a_full_disk(path: pathlib.Path, mode: str = "r", **how: Any) -> Any:
+        file: Any = opens(path, mode, **how)
+        if mode == "x":
+            file.write = fails
+        return file
+
+    def fails(_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "open", on_a_full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            lock.Lock(tmp_path)
+    assert not list(tmp_path.iterdir())
+    lock.Lock(tmp_path).release()
+
+
 def test_killed_process_frees_the_lock(tmp_path: pathlib.Path) -> None:
     """As long as a process is there it holds the lock, touched or not; kill -9 frees it at once."""
     with holder(tmp_path) as process:
