@@ -321,6 +321,21 @@ def test_table_of_cleaner() -> None:
         assert line in (DOCS / "fast.md").read_text(), line
 
 
+def test_rows_on_cleaner() -> None:
+    """The table of figure1.md: what four times the rows are worth, by the first four seeds."""
+    page = (DOCS / "figure1.md").read_text()
+    for algo in ("dqn", "adqn"):
+        cells = []
+        for name in ("fast", "rows-16"):
+            raw = f"results/cleaner/{algo}/{name}/metrics.csv"
+            columns = metrics.read(DOCS / raw)
+            (point,) = np.flatnonzero(columns["timesteps"][:, 0] == 302_592)
+            found = columns["behaviour_return"][point, :4]
+            error = found.std(ddof=1) / 2
+            cells.append(f"{found.mean():.1f} ± {error:.1f} ([raw]({raw}))")
+        assert f"| `{algo}` | {' | '.join(cells)} |" in page
+
+
 def test_losses_on_cleaner() -> None:
     """The table of figure1.md: what Q and U miss in the middle of training."""
     page = (DOCS / "figure1.md").read_text()
