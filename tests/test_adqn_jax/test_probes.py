@@ -65,7 +65,7 @@ def test_action(algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ["dqn", "adqn-vr"])
 def test_memory(algorithm: str) -> None:
     """What was seen two steps ago decides the value of an action now."""
-    rows, values = learned(probes.Memory(), algorithm, learning_rate=1e-2)
+    rows, values = learned(probes.Memory(), algorithm)
     time = slot_times(rows)
     seen = rows.inputs.state[time == 2]
     sign = jnp.where(jnp.arange(2) == seen[:, None], 1.0, -1.0)
