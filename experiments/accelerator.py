@@ -92,7 +92,7 @@ def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
             120.0,
             on_device | {"XLA_FLAGS": "--xla_gpu_deterministic_ops=true"},
         ),
-        # All 93 would take too long: each compiles programs of its own.
+        # All 92 would take too long: each compiles programs of its own.
         "recordings": Part(tests(*_RECORDINGS, "-k", "heavenhell-3"), 240.0, on_device),
     }
 

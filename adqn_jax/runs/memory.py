@@ -64,18 +64,22 @@ class Memory:
         )
 
     @property
-    def _rooms(self) -> list[tuple[int, int, float]]:
-        """What is needed in each memory, how much of it does not grow with seeds, and its size."""
+    def _rooms(self) -> list[tuple[str, int, int, float]]:
+        """What each memory is, what it must hold, what of that no seed adds to, and its size."""
         if self.host is None:
-            return [(self.total + self.saving, self.shared, self.available)]
-        return [(self.total, self.shared, self.available), (self.saving, 0, self.host)]
+            needed = self.total + self.saving
+            return [("memory, checkpoints included,", needed, self.shared, self.available)]
+        return [
+            ("memory", self.total, self.shared, self.available),
+            ("the host's memory, checkpoints included,", self.saving, 0, self.host),
+        ]
 
     @property
     def most_seeds(self) -> int:
         """How many seeds would fit; as many as there are where the memory cannot be known."""
         most = [
             self.seeds if size == math.inf else (size - shared) * self.seeds // (needed - shared)
-            for needed, shared, size in self._rooms
+            for _, needed, shared, size in self._rooms
         ]
         return max(0, int(min(most)))
 
@@ -85,12 +89,12 @@ class Memory:
         Raises:
           TooLargeError: naming the number of seeds that does.
         """
-        for needed, _, size in self._rooms:
+        for what, needed, _, size in self._rooms:
             if needed <= size:
                 continue
             sentence = (
-                f"{self.seeds} seeds need {_gib(needed)} of memory, checkpoints included, and "
-                f"there are {_gib(size)}: at most {self.most_seeds} seeds fit"
+                f"{self.seeds} seeds need {_gib(needed)} of {what} and there are {_gib(size)}: "
+                f"at most {self.most_seeds} seeds fit"
             )
             if "replay" in self.parts:
                 replay = _gib(self.parts["replay"])
