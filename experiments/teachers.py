@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 from adqn_jax import SeedRunner, runs
 from adqn_jax.imitation.plan import plan_of
-from adqn_jax.results import figures, files, load, tables
+from adqn_jax.results import experiment, figures, files, load, tables
 from adqn_jax.results.experiment import CONFIG
 from adqn_jax.runs.ending import ALL_FAILED, StopError
 from adqn_jax.runs.interrupts import Interrupts
@@ -70,6 +70,21 @@ def parse(words: list[str]) -> dict[str, options.Args]:
         plan_of(args.config, int(env_params.max_steps_in_episode))
     options.print_unread(*asked.values())
     return asked
+
+
+def check_begun(args: options.Args) -> None:
+    """Refuse a folder with a run of other settings, before any of the three is trained.
+
+    Raises:
+      ValueError: when this run's folder holds such a run.
+    """
+    folder = options.folder(args)
+    if args.overwrite or not (folder / CONFIG).is_file():
+        return
+    asked = options.experiment(args, options.environment(args)[0])
+    before, _ = experiment.read_record(folder)
+    # Whose expert it learns from is known only when that is trained.
+    experiment.refuse_differences(before | {"expert": ""}, experiment.decided(asked.to_json()))
 
 
 def train(args: options.Args, make_runner: Callable[..., SeedRunner]) -> pathlib.Path:
@@ -165,6 +180,8 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     figures.check_writable(args.to)
     tables.check_writable(args.to.with_suffix(".csv"))
     asked = parse(["--env", args.env, "--seeds", str(args.seeds), *further])
+    for algo in ALGORITHMS:
+        check_begun(asked[algo])
     folders = [train(asked["expert"], make_runner)]
     rows = measure(folders[0])
     best = max(rows, key=lambda row: row["sampled"])["seed"]

@@ -95,6 +95,5 @@ def with_folder(path: pathlib.Path) -> pathlib.Path:
     Raises:
       OSError: when it cannot be made.
     """
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     return path

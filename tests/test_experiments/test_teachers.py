@@ -112,6 +112,14 @@ def test_what_cannot_be_compared(words: str, message: str) -> None:
     assert not list(pathlib.Path().iterdir())
 
 
+def test_another_run_in_a_students_folder() -> None:
+    """Is refused before the expert is trained."""
+    finish("a2d")
+    ended = call(teachers.main, *WORDS, "--num-envs", "4")
+    assert (ended.code, "the run to resume has" in ended.err) == (2, True), ended.err
+    assert [path.name for path in pathlib.Path("runs/frozenlake").iterdir()] == ["a2d"]
+
+
 def test_options_are_of_those_that_read_them() -> None:
     """What only who learns from rewards reads, or only a student, changes no other run."""
     usual, asked = (
