@@ -26,7 +26,7 @@ from adqn_jax import SeedRunner, load_policy, runs
 from adqn_jax.results import figures, metrics
 from adqn_jax.runs import memory
 from runs import WORDS, Ended, Hooks, after, call, compile_quickly, files_of, hooked, rows_of
-from support import options
+from support import options, presets
 from support.grid import candidates
 
 SEEDS = 2
@@ -273,7 +273,10 @@ def test_grouped_by_what_is_static() -> None:
     for group in groups:
         assert len({(point.args.env, point.args.algo) for point in group}) == 1
     # The other defaults follow the environment, as in run.py.
-    assert {point.args.config.train.total_timesteps for point in points} == {250_000, 450_000}
+    for point in points:
+        usual = presets.preset("fast", point.args.env, point.args.algo)
+        assert point.args.config.train == usual.train
+    assert len({point.args.config.train.total_timesteps for point in points}) == 2
 
 
 def test_parameters_of_environments_are_options() -> None:
