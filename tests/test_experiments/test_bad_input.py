@@ -150,7 +150,7 @@ RUN = [
     ("--select best", "invalid choice 'best' for argument '--select'"),
     ("--head duelling", "invalid choice 'duelling' for argument '--head'"),
     ("--values many", "invalid choice 'many' for argument '--values'"),
-    ("--replay none", "with replay none, replay_ratio must be 1, got 5"),
+    ("--replay none", "with replay none, replay_ratio must be 1, got 2.5"),
     ("--replay none --replay-ratio 1 --average episode", "average must be transition"),
     ("--target none", "with target none, eval_params must be online"),
     ("--target none --eval-params online --bootstrap trust-region", "target must be periodic or"),
