@@ -95,7 +95,7 @@ def with_folder(path: pathlib.Path) -> pathlib.Path:
     Raises:
       OSError: when it cannot be made.
     """
-    # Of a file in the folder's place, `mkdir` would say that it exists; opening says it is no folder.
+    # Of a file in the folder's place `mkdir` says that it exists; to open it says it is no folder.
     if not path.parent.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
