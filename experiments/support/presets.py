@@ -145,7 +145,7 @@ PRESETS: dict[type[BaseConfig], dict[str, Preset]] = {
         "fast": Preset(_FAST, ("any", "fast")),
         "paper": Preset(_PAPER, ("any", "paper")),
         "one-step": Preset(_ONE_STEP_TARGETS, ("any", "one-step")),
-        "rainbow": Preset(_RAINBOW, ("any", "fast")),
+        "rainbow": Preset(_RAINBOW, ("any", "fast", "rainbow")),
     },
     actor_critic.Config: {
         "fast": Preset(

@@ -25,8 +25,10 @@ OF_FAMILIES = [
 def test_everything_in_the_file_takes_effect(family: Family, name: str) -> None:
     """Presets, environments, algorithms, parts and fields are ones that there are."""
     parts = family.config.part_types()
-    for section in presets.PRESETS[family.config][name].sections:
+    sections = presets.PRESETS[family.config][name].sections
+    for i, section in enumerate(sections):
         for env, of_env in presets.TUNED[section].items():
+            later = [presets.TUNED[after].get(env, {}) for after in sections[i + 1 :]]
             envs.make(env)
             assert of_env.keys() <= {*parts, *family.algorithms}
             for algo in family.algorithms:
@@ -35,6 +37,9 @@ def test_everything_in_the_file_takes_effect(family: Family, name: str) -> None:
                 for part in parts:
                     changes = of_env.get(part, {}) | of_algo.get(part, {})
                     changed = dataclasses.asdict(getattr(config, part))
+                    for changes_after in later:  # have the last word
+                        changes |= changes_after.get(part, {})
+                        changes |= changes_after.get(algo, {}).get(part, {})
                     for field, value in changes.items():
                         expected = tuple(value) if isinstance(value, list) else value
                         assert changed[field] == expected
