@@ -38,6 +38,8 @@ _RECORDINGS = (
     "tests/test_adqn_jax/actor_critic/test_golden_actor_critics.py",
 )
 _ASK = "import jax; print(jax.default_backend(), jax.devices()[0].device_kind, sep='|')"
+#: Eight processes share a device; what is stopped has named what passed.
+_PYTEST = ("--maxprocesses", "8", "-v", "-W", "default")
 _JOB = ("--env", "carflag", "--algo", "adqn-vr", "--seeds", "20")
 _SETTING = ("--env", "carflag", "--algo", "adqn-vr", "--preset", "fast")
 
@@ -63,8 +65,8 @@ def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
         return (sys.executable, str(_HERE / script), *words)
 
     def tests(*words: str) -> tuple[str, ...]:
-        # What is stopped has named what passed. Warnings of whatever is installed are no errors.
-        return (sys.executable, "-m", "pytest", "-v", "-n", "4", "-W", "default", *words)
+        # Warnings of whatever is installed are no errors.
+        return (sys.executable, "-m", "pytest", "-n", "auto", *_PYTEST, *words)
 
     on_device = {"ADQN_JAX_TEST_ACCELERATOR": "1"}
     numbers = tuple(map(str, seeds))
