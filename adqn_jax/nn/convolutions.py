@@ -1,11 +1,10 @@
 """Convolutions of grids as products that a compiler is fast at, a few grids at a time."""
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from adqn_jax.nn.initial import Initializer, later
 from adqn_jax.nn.linear import linear
 from adqn_jax.types import Array
 
@@ -26,7 +25,7 @@ class Convolutions3x3(nn.Module):
     """
 
     sizes: tuple[int, ...]
-    kernel_init: Any
+    kernel_init: Initializer
     strides: tuple[int, ...] = ()
     """By how many cells each layer moves; by default one."""
 
@@ -36,9 +35,7 @@ class Convolutions3x3(nn.Module):
         strides = self.strides or (1,) * len(self.sizes)
         layers, channels = [], x.shape[-1]
         for i, size in enumerate(self.sizes):
-            kernel = self.param(
-                f"kernel_{i}", self.kernel_init, (3, 3, channels, size), jnp.float32
-            )
+            kernel = self.param(f"kernel_{i}", later(self.kernel_init), (3, 3, channels, size))
             bias = self.param(f"bias_{i}", nn.initializers.zeros, (size,), jnp.float32)
             layers.append((kernel.reshape(9 * channels, size), bias))
             channels = size

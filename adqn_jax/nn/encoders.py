@@ -14,7 +14,8 @@ from adqn_jax.nn.grids import (
     flatten,
     num_indices,
 )
-from adqn_jax.nn.linear import Embedding, Linear, linear, xavier_relu
+from adqn_jax.nn.initial import later, normal, xavier_relu
+from adqn_jax.nn.linear import Embedding, Linear, linear
 from adqn_jax.spaces import executed, is_image, is_index_grid, leaves, units
 from adqn_jax.types import Array, Spec
 
@@ -62,8 +63,8 @@ class ActionEncoder(nn.Module):
         """Map [..., N] to [..., features]."""
         centre, half = units(self.space)
         (entries,) = self.space.shape
-        init = nn.initializers.normal(self.scale / math.sqrt(entries))
-        kernel = self.param("kernel", init, (entries, self.features), jnp.float32)
+        init = later(normal(self.scale / math.sqrt(entries)))
+        kernel = self.param("kernel", init, (entries, self.features))
         within = (executed(action, self.space) - centre) / half
         return linear(within, kernel, jnp.zeros(self.features, jnp.float32))
 

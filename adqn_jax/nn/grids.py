@@ -12,7 +12,8 @@ from gymnax.environments import spaces
 
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.convolutions import Convolutions3x3
-from adqn_jax.nn.linear import Embedding, Linear, xavier_relu
+from adqn_jax.nn.initial import xavier_relu
+from adqn_jax.nn.linear import Embedding, Linear
 from adqn_jax.spaces import UNBOUNDED, bounds, is_bytes
 from adqn_jax.types import Array
 

@@ -4,11 +4,8 @@ The projection of the inputs is the caller's, products over all steps at once; i
 only those of h with V remain, and only h is kept. Backward, too, the scan holds these products
 alone: everything that does not depend on the incoming gradient is computed for all steps at once
 before it, the gates once more, and the gradient of the recurrent weights, one product over all
-steps, after it.
-
-On a CPU the gates are arrays of their own throughout: XLA's compiler does not vectorise arithmetic
-on slices of a wider one there, which then takes longer than the products. An accelerator launches
-each product, and waits longer for the launch than for the work: there one product makes all gates.
+steps, after it. The gates are arrays of their own throughout: XLA's CPU compiler does not
+vectorise arithmetic on slices of a wider one, which then takes longer than the products.
 
 Gates:  r = σ(x_r + h V_r + c_r),  z = σ(x_z + h V_z + c_z),  n = tanh(x_n + r (h V_n + c_n)),
 h' = (1 - z) n + z h,  and h = 0 where an episode starts.
@@ -50,7 +47,7 @@ def gru_step(kernel: Array, bias: Array, x: Gates, h: Array, start: Array) -> Ar
       The state after this step, float [..., H].
     """
     h = jnp.where(start[..., None], 0.0, h)
-    return _advance(_blocks(kernel), _blocks(bias), x, h)
+    return _advance(split_gates(kernel), split_gates(bias), x, h)
 
 
 @jax.custom_vjp
@@ -70,14 +67,8 @@ def gru_scan(kernel: Array, bias: Array, x: Gates, start: Array, h: Array) -> Ar
     return _forward(kernel, bias, x, start, h)[0]
 
 
-def _blocks(joint: Array) -> tuple[Array, ...]:
-    """Cut the last axis, 3H wide, into the parts of a product each: a gate, or all of them."""
-    return split_gates(joint) if jax.default_backend() == "cpu" else (joint,)
-
-
-def _recur(kernels: tuple[Array, ...], biases: tuple[Array, ...], h: Array) -> Gates:
-    s = [h @ v + c for v, c in zip(kernels, biases, strict=True)]
-    return Gates(*s) if len(s) > 1 else split_gates(s[0])
+def _recur(kernel: Gates, bias: Gates, h: Array) -> Gates:
+    return Gates(*(h @ v + c for v, c in zip(kernel, bias, strict=True)))
 
 
 def _gates(x: Gates, s: Gates) -> Gates:
@@ -85,15 +76,15 @@ def _gates(x: Gates, s: Gates) -> Gates:
     return Gates(r, jax.nn.sigmoid(x.z + s.z), jnp.tanh(x.n + r * s.n))
 
 
-def _advance(kernels: tuple[Array, ...], biases: tuple[Array, ...], x: Gates, h: Array) -> Array:
-    _, z, n = _gates(x, _recur(kernels, biases, h))
+def _advance(kernel: Gates, bias: Gates, x: Gates, h: Array) -> Array:
+    _, z, n = _gates(x, _recur(kernel, bias, h))
     return (1.0 - z) * n + z * h
 
 
 def _forward(
     kernel: Array, bias: Array, x: Gates, start: Array, first: Array
 ) -> tuple[Array, tuple]:
-    kernels, biases = _blocks(kernel), _blocks(bias)
+    kernels, biases = split_gates(kernel), split_gates(bias)
     keep = _keep(x, start)
 
     def step(h: Array, inputs: tuple[Gates, Array]) -> tuple[Array, Array]:
@@ -116,15 +107,12 @@ def _backward(residuals: tuple, g: Array) -> tuple[Array, Array, Gates, None, Ar
     by_n = (1.0 - z) * (1.0 - n * n)
     by = Gates(by_n * s.n * r * (1.0 - r), (before - n) * z * (1.0 - z), by_n * r)
     # Transposed once and for all: the barrier keeps XLA from doing it in every step.
-    transposed = jax.lax.optimization_barrier(tuple(v.T for v in kernels))
+    transposed = jax.lax.optimization_barrier(Gates(*(v.T for v in kernels)))
 
     def step(g_h: Array, inputs: tuple[Array, Gates, Array, Array]) -> tuple[Array, Array]:
         g_t, by_t, z_t, keep_t = inputs
         g_h = g_h + g_t
-        g_s = [g_h * b for b in by_t]
-        if len(transposed) == 1:
-            g_s = [jnp.concatenate(g_s, -1)]
-        g_before = sum(g @ v for g, v in zip(g_s, transposed, strict=True))
+        g_before = sum((g_h * b) @ v for b, v in zip(by_t, transposed, strict=True))
         return (g_h * z_t + g_before) * keep_t, g_h
 
     g_first, g_h = jax.lax.scan(step, jnp.zeros_like(g[0]), (g, by, z, keep), reverse=True)

@@ -1,13 +1,13 @@
 """Heads: features to numbers, such as action values."""
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
-from adqn_jax.nn.linear import Linear, polar_factor, xavier_relu
+from adqn_jax.nn.initial import orthogonal, scaled, xavier_relu
+from adqn_jax.nn.linear import Linear
 from adqn_jax.types import Array
 
 
@@ -41,8 +41,8 @@ class TanhHead(nn.Module):
     def __call__(self, features: Array) -> Array:
         """Map [..., F] to [..., outputs]."""
         for size in self.sizes:
-            features = nn.tanh(Linear(size, _scaled(orthogonal, math.sqrt(2.0)))(features))
-        return Linear(self.outputs, _scaled(orthogonal, self.output_scale))(features)
+            features = nn.tanh(Linear(size, scaled(orthogonal, math.sqrt(2.0)))(features))
+        return Linear(self.outputs, scaled(orthogonal, self.output_scale))(features)
 
 
 class DuelingHead(nn.Module):
@@ -124,24 +124,7 @@ def midpoints(number: int) -> Array:
     return (jnp.arange(number, dtype=jnp.float32) + 0.5) / number
 
 
-def orthogonal(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    """Draw a matrix with orthonormal rows, or columns, whichever are fewer; `key` is consumed.
-
-    The polar factor of a Gaussian matrix.
-    """
-    x = jax.random.normal(key, (max(shape), min(shape)), dtype)
-    x = polar_factor(x / jnp.linalg.norm(x))
-    return x if x.shape == tuple(shape) else x.mT
-
-
 def _outputs(features: Array, shape: int | tuple[int, ...], scale: float) -> Array:
     shape = shape if isinstance(shape, tuple) else (shape,)
-    flat = Linear(math.prod(shape), _scaled(xavier_relu, scale))(features)
+    flat = Linear(math.prod(shape), scaled(xavier_relu, scale))(features)
     return flat if len(shape) == 1 else flat.reshape(*flat.shape[:-1], *shape)
-
-
-def _scaled(base: nn.initializers.Initializer, factor: float) -> nn.initializers.Initializer:
-    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
-        return factor * base(key, shape, dtype)
-
-    return init

@@ -1,15 +1,16 @@
 """What stands for the history of actions and observations; chosen by `NetworkConfig.history`."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
+from adqn_jax.nn import initial
 from adqn_jax.nn.encoders import action_encoder, observation_encoder
 from adqn_jax.nn.gru import Gates, gru_scan, gru_step
-from adqn_jax.nn.linear import linear, polar_factor
+from adqn_jax.nn.initial import later
+from adqn_jax.nn.linear import linear
 from adqn_jax.nn.lstm import LSTMState, lstm_scan, lstm_step
 from adqn_jax.nn.shown import Told, told_space
 from adqn_jax.types import Array, Inputs, PyTree, Spec
@@ -46,13 +47,13 @@ class _Recurrent(_History):
         config, size = self.config, self.config.history_size
         self.observation = observation_encoder(self.observation_space, config)
         self.action = action_encoder(self.action_space, config)
-        uniform, wide = _uniform(1.0 / size**0.5), self.gates * size
-        recurrent = uniform if config.gru_init == "uniform" else _orthogonal_gates
-        self.kernel_x = self.param("kernel_x", uniform, (2 * config.embedding_size, wide))
-        self.kernel_h = self.param("kernel_h", recurrent, (size, wide))
-        keeps = _gate_bias(uniform, size, config.update_gate_bias)
-        self.bias_x = self.param("bias_x", keeps, (wide,))
-        self.bias_h = self.param("bias_h", uniform, (wide,))
+        uniform, wide = initial.uniform(1.0 / size**0.5), self.gates * size
+        recurrent = uniform if config.gru_init == "uniform" else initial.orthogonal_gates
+        self.kernel_x = self.param("kernel_x", later(uniform), (2 * config.embedding_size, wide))
+        self.kernel_h = self.param("kernel_h", later(recurrent), (size, wide))
+        keeps = initial.second_gate_raised(uniform, size, config.update_gate_bias)
+        self.bias_x = self.param("bias_x", later(keeps), (wide,))
+        self.bias_h = self.param("bias_h", later(uniform), (wide,))
 
     @property
     def width(self) -> int:
@@ -157,29 +158,3 @@ def make_history(action_space: Spec, observation_space: Spec, config: NetworkCon
     if not config.memory_bits:
         return kind(action_space, observation_space, config)
     return Told(kind(action_space, told_space(observation_space), config), observation_space)
-
-
-def _uniform(scale: float) -> nn.initializers.Initializer:
-    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
-        return jax.random.uniform(key, shape, dtype, -scale, scale)
-
-    return init
-
-
-def _orthogonal_gates(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    """Draw one orthogonal matrix, uniform in the Haar measure, for each of the gates."""
-    size = shape[0]
-    x = jax.random.normal(key, (shape[1] // size, size, size), dtype)
-    x = polar_factor(x / jnp.linalg.norm(x, axis=(1, 2), keepdims=True))
-    return jnp.concatenate(list(x), axis=-1)
-
-
-def _gate_bias(
-    base: nn.initializers.Initializer, size: int, keeps: float
-) -> nn.initializers.Initializer:
-    """Raise the bias of the second gate: a GRU's update gate, an LSTM's forget gate."""
-
-    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
-        return base(key, shape, dtype).at[size : 2 * size].add(keeps)
-
-    return init

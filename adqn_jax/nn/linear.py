@@ -1,15 +1,11 @@
 """Linear layers as the products that XLA's CPU compiler is fast at, and tables of vectors."""
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from adqn_jax.nn.initial import Initializer, later, normal
 from adqn_jax.types import Array
-
-#: Xavier normal with the gain of a ReLU, the authors' initialisation of linear layers.
-xavier_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "normal")
 
 
 @jax.custom_vjp
@@ -42,33 +38,16 @@ def _backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array, A
 linear.defvjp(_forward, _backward)
 
 
-def polar_factor(x: Array) -> Array:
-    """Return the nearest matrices with orthonormal columns, by Newton-Schulz iterations.
-
-    Matrix products only: a QR decomposition has hung in XLA's CPU runtime in processes with several
-    host devices. Of Gaussian matrices they are uniform in the Haar measure.
-
-    Args:
-      x: float [..., M, N], M at least N, singular values above 0 and below sqrt(3).
-    """
-
-    def newton_schulz(_: int, x: Array) -> Array:
-        return 1.5 * x - 0.5 * x @ (x.mT @ x)
-
-    # Small singular values grow by half a step; 60 steps bring 1e-8 to 1.
-    return jnp.asarray(jax.lax.fori_loop(0, 60, newton_schulz, x))
-
-
 class Linear(nn.Module):
     """A linear layer, initialised as asked for, with biases of zero."""
 
     features: int
-    kernel_init: Any
+    kernel_init: Initializer
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map [..., I] to [..., features]."""
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+        kernel = self.param("kernel", later(self.kernel_init), (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return linear(x, kernel, bias)
 
@@ -84,5 +63,5 @@ class Embedding(nn.Module):
     def __call__(self, index: Array) -> Array:
         """Look up vectors, [...] int -> [..., features]."""
         shape = (self.num_embeddings, self.features)
-        table = self.param("table", nn.initializers.normal(self.scale), shape, jnp.float32)
+        table = self.param("table", later(normal(self.scale)), shape)
         return jnp.take(table, index, axis=0)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from adqn_jax.config import NetworkConfig
+from adqn_jax.nn import initial
 from adqn_jax.nn.encoders import state_encoder
 from adqn_jax.nn.history import make_history
 from adqn_jax.spaces import Spaces
@@ -48,10 +49,10 @@ class Model:
         return self.history.memory(*lead) if self.encodes else ()
 
     def init(self, keys: Iterator[Array], slot: Inputs) -> Params:
-        """Draw parameters; each part takes a key."""
+        """Return parameters that `initial.draw` has yet to draw; each part takes a key."""
         params: Params = {}
         features: list[Array] = []
-        # State first: the order decides which key a part draws from, and so the weights.
+        # State first: the order decides which numbers a part is given.
         if self.state is not None:
             params["state"] = self.state.init(next(keys), slot.state)
             features = [self._state_features(params, slot)]
@@ -121,10 +122,12 @@ def init(models: Mapping[str, Model], key: Array, inputs: Inputs) -> Params:
         for part in (m.history if m.encodes else None, m.state, m.head)
         if part is not None
     ]
-    keys = iter(jax.random.split(key, len(parts)))
+    key_draw, *keys_parts = jax.random.split(key, len(parts) + 1)
+    keys = iter(keys_parts)
     slot = jax.tree.map(lambda x: x[:1, :1], inputs)
     with jax.default_matmul_precision("float32"):  # orthogonal weights are made by products
-        return {name: model.init(keys, slot) for name, model in models.items()}
+        undrawn = {name: model.init(keys, slot) for name, model in models.items()}
+        return initial.draw(undrawn, key_draw)
 
 
 def encode(models: Mapping[str, Model], params: Params, inputs: Inputs) -> dict[str, Array]:

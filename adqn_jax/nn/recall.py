@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from adqn_jax.nn.linear import Linear
+from adqn_jax.nn.linear import linear
 from adqn_jax.nn.shown import num_bits, shown
 from adqn_jax.types import Array, Inputs, Spec
 
@@ -25,7 +25,9 @@ class Recall(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Array:
         """Map encoded histories, [..., H], to a number for each of N bits, [..., N]."""
-        return Linear(num_bits(self.space, "recall_weight"), nn.initializers.zeros)(h) + _UNLIKELY
+        zeros, bits = nn.initializers.zeros, num_bits(self.space, "recall_weight")
+        kernel = self.param("kernel", zeros, (h.shape[-1], bits), jnp.float32)
+        return linear(h, kernel, self.param("bias", zeros, (bits,), jnp.float32)) + _UNLIKELY
 
     def loss(self, log_odds: Array, inputs: Inputs) -> Array:
         """Return what a history does not tell, in nats, [T, B]; `log_odds` are [T, B, N]."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from adqn_jax import NetworkConfig, envs
+from adqn_jax.nn import initial
 from adqn_jax.nn.history import make_history
 from adqn_jax.nn.linear import Linear
 from adqn_jax.nn.recall import Recall
@@ -31,8 +32,8 @@ class _Head(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array) -> Array:
-        init = nn.initializers.orthogonal()
-        return Linear(1, init)(nn.tanh(Linear(128, init)(h)))[..., 0]
+        hidden = nn.tanh(Linear(128, initial.orthogonal)(h))
+        return Linear(1, initial.orthogonal)(hidden)[..., 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +98,8 @@ class Binding:
         inputs = jax.tree.map(lambda x: x[:1, :1], self.walk(key_walk)[0])
         width = jnp.zeros((1, self.network.history_size))
         params = {
-            "history": self._history.init(key_history, inputs),
-            "head": _Head().init(key_head, width),
+            "history": initial.init(self._history, key_history, inputs),
+            "head": initial.init(_Head(), key_head, width),
         }
         if self.recall_weight:
             params["recall"] = self._recall.init(key_head, width)  # zeros: it needs no key

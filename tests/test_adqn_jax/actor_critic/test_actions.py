@@ -13,6 +13,7 @@ import probes
 from adqn_jax import explore, make_trainer, spaces
 from adqn_jax.actor_critic.policies import LOG_STD, Categorical, Gaussian
 from adqn_jax.episode import record
+from adqn_jax.nn import initial
 from adqn_jax.nn.encoders import action_encoder
 from adqn_jax.policy import make_policy
 from settings import ON_POLICY, on_policy
@@ -85,7 +86,7 @@ def test_random_actions() -> None:
 def test_the_action_before_is_embedded_linearly() -> None:
     """In units of the bounds, and no further than these: all that the environment got of it."""
     encoder = action_encoder(SPACE, ON_POLICY.network)
-    params = encoder.init(jax.random.key(0), ACTION)
+    params = initial.init(encoder, jax.random.key(0), ACTION)
     centre, half = spaces.units(SPACE)
     kernel = params["params"]["kernel"]
     assert kernel.shape == (3, ON_POLICY.network.embedding_size)
@@ -99,7 +100,7 @@ def test_the_action_before_is_embedded_linearly() -> None:
 
 def test_discrete_actions_are_what_they_were() -> None:
     """Embedded by their number, and given to an environment as they are."""
-    params = action_encoder(Discrete(3), ON_POLICY.network).init(jax.random.key(0), 0)
+    params = initial.init(action_encoder(Discrete(3), ON_POLICY.network), jax.random.key(0), 0)
     assert jax.tree.map(jnp.shape, params) == {"params": {"table": (3, 8)}}
     action = jnp.array([0, 2])
     assert spaces.executed(action, Discrete(3)) is action

@@ -10,6 +10,7 @@ import pytest
 from gymnax.environments.spaces import Box, Dict, Discrete, Tuple
 
 from adqn_jax import NetworkConfig, spaces
+from adqn_jax.nn import initial
 from adqn_jax.nn.convolutions import Convolutions3x3
 from adqn_jax.nn.encoders import observation_encoder, state_encoder
 from adqn_jax.nn.grids import image_strides
@@ -59,7 +60,8 @@ KINDS = {
 
 def encoded(module: Any, x: Any) -> jax.Array:
     """Encode with parameters just drawn."""
-    return jax.jit(lambda key, x: module.init_with_output(key, x)[0])(jax.random.key(0), x)
+    draw = lambda key, x: module.apply(initial.init(module, key, x), x)  # noqa: E731
+    return jax.jit(draw)(jax.random.key(0), x)
 
 
 def elements(space: Any) -> Any:
@@ -112,7 +114,7 @@ def test_every_index_has_a_vector_of_its_own(kind: str, config: NetworkConfig) -
     else:
         high = low | {"grid": low["grid"] + jnp.uint8(8)}
     module = observation_encoder(space, config)
-    params = module.init(jax.random.key(0), low)
+    params = initial.init(module, jax.random.key(0), low)
     assert np.abs(module.apply(params, low) - module.apply(params, high)).max() > 1e-3
     assert np.isfinite(module.apply(params, high)).all()
 
@@ -123,7 +125,7 @@ def test_every_index_has_a_vector_of_its_own(kind: str, config: NetworkConfig) -
 def test_things_are_known_wherever_they_are(config: NetworkConfig, name: str) -> None:
     """But for what is kept of places, moving things changes nothing; swapping colours does."""
     module = observation_encoder(GRID, config)
-    params = module.init(jax.random.key(0), elements(GRID))
+    params = initial.init(module, jax.random.key(0), elements(GRID))
 
     def features(placed: bool, *cells: tuple[int, int, int, int]) -> Any:
         """Encode a grid with things of a kind and a colour in some cells."""
@@ -163,7 +165,7 @@ def test_every_entry_of_a_dict_matters(entry: str) -> None:
     """Another number in it makes other features."""
     space = KINDS["dict of all"][0]
     module, x = observation_encoder(space, CONFIG), elements(space)
-    params = module.init(jax.random.key(1), x)
+    params = initial.init(module, jax.random.key(1), x)
     other = x | {entry: jax.tree.map(lambda leaf: leaf + 1, x[entry])}
     assert np.abs(module.apply(params, x) - module.apply(params, other)).max() > 1e-4
 
@@ -189,9 +191,9 @@ def test_pictures_are_convolved(shape: tuple[int, ...]) -> None:
     channels = (3, 4, 5, 2)
     strides = {10: (1, 1, 1, 1), 84: (2, 2, 2, 1)}[shape[1]]
     assert image_strides(shape, len(channels)) == strides
-    layers = Convolutions3x3(channels, jax.nn.initializers.normal(0.5), strides)
+    layers = Convolutions3x3(channels, initial.normal(0.5), strides)
     x = jax.random.normal(jax.random.key(0), (65, *shape))  # more than are convolved at a time
-    params = layers.init(jax.random.key(1), x)
+    params = initial.init(layers, jax.random.key(1), x)
     expected = x
     for i, stride in enumerate(strides):
         expected = jax.nn.relu(

@@ -3,20 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from adqn_jax.nn.gru import gru_scan, gru_step, split_gates
-from adqn_jax.nn.history import _orthogonal_gates
+from adqn_jax.nn.initial import orthogonal_gates
 
 TIME, ROWS, SIZE = 12, 3, 5
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_scan_and_gradient_equal_a_loop(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values and all four gradients agree, with episodes starting within rows and before them.
-
-    With a product for each gate, as on a CPU, and with one for all, as on an accelerator.
-    """
+def test_scan_and_gradient_equal_a_loop() -> None:
+    """Values and all four gradients agree, with episodes starting within rows and before them."""
     keys = jax.random.split(jax.random.key(0), 6)
     kernel = 0.5 * jax.random.normal(keys[0], (SIZE, 3 * SIZE))
     bias = jax.random.normal(keys[1], (3 * SIZE,))
@@ -35,11 +30,8 @@ def test_scan_and_gradient_equal_a_loop(backend: str, monkeypatch: pytest.Monkey
     def scan(kernel: jax.Array, bias: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
         return jnp.sum(weight * gru_scan(kernel, bias, split_gates(x), start, h))
 
-    theirs = jax.value_and_grad(loop, (0, 1, 2, 3))(kernel, bias, x, first)
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    made = str(jax.make_jaxpr(jax.grad(scan))(kernel, bias, x, first)).count("dot_general")
-    assert made == {"cpu": 15, "gpu": 9}[backend]  # six of them of kernel and bias
     ours = jax.value_and_grad(scan, (0, 1, 2, 3))(kernel, bias, x, first)
+    theirs = jax.value_and_grad(loop, (0, 1, 2, 3))(kernel, bias, x, first)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours, theirs)
 
 
@@ -58,7 +50,7 @@ def test_a_start_forgets() -> None:
 
 def test_orthogonal_gates() -> None:
     """Each gate's recurrent matrix is orthogonal, and different."""
-    gates = jnp.split(_orthogonal_gates(jax.random.key(0), (64, 192)), 3, axis=-1)
+    gates = jnp.split(orthogonal_gates(jax.random.normal(jax.random.key(0), (64, 192))), 3, axis=-1)
     for gate in gates:
         np.testing.assert_allclose(gate.T @ gate, np.eye(64), atol=1e-5)
     assert not np.allclose(gates[0], gates[1])

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adqn_jax.nn import initial
 from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead, midpoints
 
 FEATURES, ACTIONS = 5, 3
@@ -24,7 +25,7 @@ def test_dueling_identities(subtract: Any, outputs: tuple[int, ...], sizes: Any)
     """The advantages' mean or maximum is the value; a constant added to them changes nothing."""
     head = DuelingHead(sizes, outputs, 1.0, subtract)
     x = jax.random.normal(jax.random.key(0), (6, FEATURES))
-    params = head.init(jax.random.key(1), x)
+    params = initial.init(head, jax.random.key(1), x)
     values = head.apply(params, x)
     assert values.shape == (6, *outputs)
 
@@ -45,7 +46,7 @@ def test_quantiles_at_fractions() -> None:
     """By default at the middles of equal shares; each fraction has its own value."""
     head = ImplicitQuantileHead(Head((8,), (ACTIONS,), 1.0), 4)
     x = jax.random.normal(jax.random.key(0), (6, FEATURES))
-    params = head.init(jax.random.key(1), x)
+    params = initial.init(head, jax.random.key(1), x)
     usual = head.apply(params, x)
     assert usual.shape == (6, ACTIONS, 4)
     asked = jnp.broadcast_to(midpoints(4)[::-1], (6, 4))

@@ -12,6 +12,7 @@ import pytest
 from gymnax.environments.spaces import Box, Discrete
 
 from adqn_jax import NetworkConfig
+from adqn_jax.nn import initial
 from adqn_jax.nn import model as models
 from adqn_jax.nn.heads import Head
 from adqn_jax.nn.history import HISTORIES, make_history
@@ -121,7 +122,7 @@ def test_memory_is_carried_over(cut: int, kind: Any, bits: bool) -> None:
     """Two parts with the memory between are the whole; an empty memory is none."""
     config = dataclasses.replace(CONFIG, history=kind, memory_bits=bits)
     history = make_history(SPACES.action, SPACES.observation, config)
-    params = jax.jit(history.init)(jax.random.key(2), INPUTS)
+    params = initial.init(history, jax.random.key(2), INPUTS)
     apply = jax.jit(history.apply)
     whole, last = apply(params, INPUTS)
     first, second = (
