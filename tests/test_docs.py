@@ -299,6 +299,23 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
         assert told in page
 
 
+def test_thirty_seeds_of_heavenhell_4() -> None:
+    """What fast.md says of them, who have the preset's settings; and of thirty of `dqn`."""
+    results, page = DOCS / "results" / "heavenhell-4", (DOCS / "fast.md").read_text()
+    run = experiment.read(results / "adqn-vr" / "fast")
+    assert (run.seed, run.seeds) == (21, 30)
+    assert run.config == presets.preset("fast", "heavenhell-4", "adqn-vr")
+    rows = metrics.read(results / "adqn-vr" / "fast" / "metrics.csv")
+    wins, timesteps = metrics.solved(rows["eval_success"]), rows["timesteps"][:, 0]
+    assert wins[-2:].all()
+    late = wins[timesteps >= 884_224].sum(1)
+    assert (late.min(), late.max()) == (26, 30)
+    assert f"from {timesteps[-2]:,.0f} timesteps on. From 884,224 on, 26 to 30 do" in page
+    rows = metrics.read(results / "dqn" / "fast-seed-21-stopped" / "metrics.csv")
+    last = metrics.solved(rows["eval_success"])[-1].sum()
+    assert f"`dqn`, {last} won after {rows['timesteps'][-1, 0]:,.0f} timesteps" in page
+
+
 def test_table_of_cleaner() -> None:
     """Behaviour returns of fast.md, of heads and lambdas, are those measured."""
     folders = {
