@@ -1,10 +1,16 @@
-"""Gradient steps: rows dealt out to minibatches, an optimiser of its own for each network."""
+"""Gradient steps: rows dealt out to minibatches, an optimiser of its own for each network.
+
+A network's parameters are one vector to its optimiser: XLA compiles each operation once, and not
+once for each of a dozen arrays, and what it makes of it runs a little faster, too.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from adqn_jax.types import Array, Params, PyTree
 
@@ -20,9 +26,14 @@ def deal(key: Array, epochs: int, number: int, rows: int) -> Array:
 
 
 def adam(rate: Array | float, eps: Array | float, max_norm: float) -> Any:
-    """Return Adam, after clipping by the norm of a network's gradient (0: no clipping)."""
+    """Return Adam of a vector, after clipping by the gradient's norm (0: no clipping)."""
     plain = optax.adam(rate, eps=eps)
     return optax.chain(optax.clip_by_global_norm(max_norm), plain) if max_norm else plain
+
+
+def begin(optimizer: Any, params: Params) -> PyTree:
+    """Return the state of a network's optimiser before its first step."""
+    return optimizer.init(ravel_pytree(params)[0])
 
 
 def descend(
@@ -35,7 +46,8 @@ def descend(
     """
     norms, stepped, states = {}, {}, {}
     for name, grad in grads.items():
-        norms[name] = optax.tree.norm(grad)
-        updates, states[name] = optimizers[name].update(grad, opt_state[name], params[name])
-        stepped[name] = optax.apply_updates(params[name], updates)
+        (flat, unravel), (flat_grad, _) = ravel_pytree(params[name]), ravel_pytree(grad)
+        norms[name] = jnp.linalg.norm(flat_grad)
+        update, states[name] = optimizers[name].update(flat_grad, opt_state[name], flat)
+        stepped[name] = unravel(flat + update)
     return norms, stepped, states

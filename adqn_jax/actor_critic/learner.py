@@ -13,7 +13,7 @@ from adqn_jax.actor_critic.algorithms import Algorithm
 from adqn_jax.actor_critic.config import Hyperparameters, LossConfig
 from adqn_jax.actor_critic.networks import ActorCriticNetworks
 from adqn_jax.actor_critic.segment import Segment, returns
-from adqn_jax.descent import adam, descend
+from adqn_jax.descent import adam, begin, descend
 from adqn_jax.types import Array, Inputs, Params, PyTree
 
 
@@ -67,7 +67,8 @@ class Learner:
 
     def init_opt_state(self, params: Params) -> PyTree:
         """Return the optimisers' first states, one per network."""
-        return {name: adam(1.0, 1.0, self.max_grad_norm).init(params[name]) for name in params}
+        optimiser = adam(1.0, 1.0, self.max_grad_norm)
+        return {name: begin(optimiser, params[name]) for name in params}
 
     def prepare(
         self, hyper: Hyperparameters, params: Params, target_params: Params, segment: Segment,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from adqn_jax.descent import adam, deal
+from adqn_jax.descent import adam, begin, deal
 from adqn_jax.descent import descend as step_down
 from adqn_jax.imitation import pieces
 from adqn_jax.imitation.config import Config, Hyperparameters
@@ -53,7 +53,7 @@ class Learner:
         trpo = self.config.loss.policy_step == "trpo"
         norm = self.config.train.max_grad_norm
         return {
-            name: adam(1.0, 1.0, norm).init(params[name])
+            name: begin(adam(1.0, 1.0, norm), params[name])
             for name in params
             if not (name == "expert" and trpo)
         }

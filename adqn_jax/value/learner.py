@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from adqn_jax.descent import adam, descend
+from adqn_jax.descent import adam, begin, descend
 from adqn_jax.types import Array, Params, PyTree, Rows
 from adqn_jax.value.algorithms import Algorithm
 from adqn_jax.value.config import Hyperparameters, LossConfig
@@ -80,7 +80,7 @@ class Learner:
     def init_opt_state(self, params: Params) -> PyTree:
         """Return the optimiser's first state, one per network."""
         optimiser = self._optimiser(Hyperparameters())
-        return {name: optimiser.init(params[name]) for name in params}
+        return {name: begin(optimiser, params[name]) for name in params}
 
     def update(
         self, hyper: Hyperparameters, params: Params, target_params: Params, opt_state: PyTree,
