@@ -56,6 +56,7 @@ class SeedRunner:
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self.compile_seconds = 0.0
         plan = self.trainer.plan
+        self._fold_in: Any = jax.jit(_fold_in_each)
         self._init = self.over_seeds(self.trainer.init)
         self._iterate = self.over_seeds(
             lambda state, hyper: self.trainer.iterate(state, hyper, plan.iterations_per_chunk),
@@ -117,11 +118,14 @@ class SeedRunner:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             # While one compiles the next is traced; what is traced already comes first.
             init = pool.submit(self._traced_init.lower().compile)
+            key = jax.eval_shape(jax.random.key, 0)
+            fold_in = pool.submit(self._fold_in.lower(key, self._seeds).compile)
             iterate = pool.submit(self._iterate.lower(states, hyper).compile)
             self._traced = self._evaluate.trace(states, hyper)  # what cannot be is told now
             if evaluation:
                 self.compile_evaluation()
         self._iterate, self._init = iterate.result(), init.result()
+        self._fold_in = fold_in.result()
         if evaluation:
             self._finish_compiling()
         self.compile_seconds += time.perf_counter() - begin
@@ -143,11 +147,12 @@ class SeedRunner:
         if self._compiling is not None:
             self._evaluate, self._compiling = self._compiling.result(), None
 
-    @property
+    @functools.cached_property
     def bytes_needed(self) -> int:
         """Device memory of the program that needs most, with states, over all devices.
 
-        It is of those that are compiled: `evaluate` may be left to do, and seldom needs most.
+        It is of those that are compiled when it is asked first: `evaluate` may be left to do, and
+        seldom needs most.
         """
         needed = [_needed(self._init), _needed(self._iterate)]
         if self._traced is None and self._compiling is None:
@@ -217,8 +222,12 @@ class SeedRunner:
 
     def _keys(self, key: Array) -> Array:
         # One program, as each that is called on its own would be compiled on its own.
-        keys = jax.jit(_fold_in_each)(key, self._filled() % self.num_seeds)
-        return jax.device_put(keys, self.sharding)
+        return jax.device_put(self._fold_in(key, self._seeds), self.sharding)
+
+    @property
+    def _seeds(self) -> np.ndarray:
+        """The seed in each place, at whatever point."""
+        return self._filled() % self.num_seeds
 
     def _filled(self) -> np.ndarray:
         """Return which of all seeds is in each place."""
