@@ -224,18 +224,22 @@ def test_files_of_other_networks_are_refused(tmp_path: pathlib.Path) -> None:
 
 
 class Corridor:
-    """What an environment of Gymnasium looks like: `reset` and `step` as there, seven cells."""
+    """What an environment of Gymnasium looks like: `reset` and `step` as there, seven cells.
+
+    Whoever walks to and fro is stopped after 20 steps.
+    """
 
     def reset(self, seed: int | None = None) -> tuple[int, dict[str, Any]]:
         """Begin in the middle."""
-        self.cell = 3
+        self.cell, self.steps = 3, 0
         return self.cell, {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Go left or right."""
         assert isinstance(action, int)
         self.cell += 1 if action % 2 else -1
-        return self.cell, 1.0, self.cell in (0, 7), False, {}
+        self.steps += 1
+        return self.cell, 1.0, self.cell in (0, 7), self.steps == 20, {}
 
 
 def test_the_page_s_example_runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
