@@ -299,6 +299,25 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
         assert told in page
 
 
+def test_the_end_of_annealing() -> None:
+    """How many seeds of Car-Flag end at 0.9 or more, as fast.md says: of three roots, and three."""
+    folder = DOCS / "results" / "carflag" / "adqn-vr"
+
+    def solved(name: str, seed: int) -> int:
+        assert (experiment.read(folder / name).seed, experiment.read(folder / name).seeds) == (
+            seed,
+            20,
+        )
+        return int((metrics.read(folder / name / "metrics.csv")["eval_return"][-1] >= 0.9).sum())
+
+    assert [solved(f"to-a-twentieth-seed-{seed}", seed) for seed in (41, 42, 43)] == [20, 19, 19]
+    assert [solved(f"to-a-fifth-seed-{seed}", seed) for seed in (0, 42, 43)] == [20, 20, 20]
+    assert solved("make-run", 0) == 20
+    preset = presets.preset("fast", "carflag", "adqn-vr")
+    for name in ("to-a-fifth-seed-0", "make-run"):
+        assert experiment.read(folder / name).config == preset
+
+
 def test_thirty_seeds_of_heavenhell_4() -> None:
     """What fast.md says of them, who have the preset's settings; and of thirty of `dqn`."""
     results, page = DOCS / "results" / "heavenhell-4", (DOCS / "fast.md").read_text()
