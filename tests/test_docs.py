@@ -304,10 +304,8 @@ def test_the_end_of_annealing() -> None:
     folder = DOCS / "results" / "carflag" / "adqn-vr"
 
     def solved(name: str, seed: int) -> int:
-        assert (experiment.read(folder / name).seed, experiment.read(folder / name).seeds) == (
-            seed,
-            20,
-        )
+        run = experiment.read(folder / name)
+        assert (run.seed, run.seeds) == (seed, 20)
         return int((metrics.read(folder / name / "metrics.csv")["eval_return"][-1] >= 0.9).sum())
 
     assert [solved(f"to-a-twentieth-seed-{seed}", seed) for seed in (41, 42, 43)] == [20, 19, 19]
