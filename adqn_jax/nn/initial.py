@@ -46,7 +46,7 @@ class Undrawn(struct.PyTreeNode, nn.meta.AxisMetadata[Array]):
 
 def later(initializer: Initializer) -> Callable[[Array, tuple[int, ...]], Undrawn]:
     """Return what flax's `param` asks for, a function of a key, which it does without."""
-    return lambda _, shape: Undrawn(jnp.full(shape, jnp.nan), initializer)
+    return lambda _, shape: Undrawn(jnp.full(shape, jnp.nan, jnp.float32), initializer)
 
 
 def draw(params: Params, key: Array) -> Params:
