@@ -316,6 +316,18 @@ def test_the_end_of_annealing() -> None:
         assert experiment.read(folder / name).config == preset
 
 
+def test_small_network_does_no_harm() -> None:
+    """Five seeds of one-step Heaven-Hell-3 with both networks, as figure1.md says."""
+    page = (DOCS / "figure1.md").read_text()
+    since = []
+    for name in ("one-step", "one-step-authors-network"):
+        rows = metrics.read(DOCS / "results" / "heavenhell-3" / "adqn-vr" / name / "metrics.csv")
+        wins = metrics.solved(rows["eval_success"])[:, :5].all(1)
+        assert wins[-1]
+        since.append(rows["timesteps"][np.flatnonzero(~wins)[-1] + 1, 0])
+    assert "all win from {:,.0f} timesteps on, instead of {:,.0f}.".format(*since) in page
+
+
 def test_thirty_seeds_of_heavenhell_4() -> None:
     """What fast.md says of them, who have the preset's settings; and of thirty of `dqn`."""
     results, page = DOCS / "results" / "heavenhell-4", (DOCS / "fast.md").read_text()
