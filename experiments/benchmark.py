@@ -122,6 +122,8 @@ def start(
 ) -> None:
     """Measure the seconds until run.py shows progress, without and with a compilation cache.
 
+    And those until it has introduced itself, has compiled, and has begun.
+
     Args:
       names: environments, as `run.py --env` takes them.
       algos: algorithms.
@@ -137,12 +139,12 @@ def start(
     }
     for words in runs.values():
         options.environment(options.parse(words))  # wrong ones are refused before any begins
-    results: dict[str, dict[str, dict[str, float]]] = {}
+    results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (name, algo), words in runs.items():
-        seconds = seconds_to_progress(words)
-        results.setdefault(name, {})[algo] = seconds
-        print(f"{name:>24} {algo:>14}  cold {seconds['cold']:5.1f} s", end="  ")
-        print(f"cached {seconds['cached']:5.1f} s", flush=True)
+        results.setdefault(name, {})[algo] = seconds_to_progress(words)
+        for start, seconds in results[name][algo].items():
+            told = "  ".join(f"{mark} {after:5.1f} s" for mark, after in seconds.items())
+            print(f"{name:>24} {algo:>14} {start:>7}  {told}", flush=True)
         if json is not None:
             write(json, {"seconds_to_progress": results})
 

@@ -471,6 +471,18 @@ def test_table_of_a_gpu(name: str) -> None:
         assert f"| {' | '.join(map(str, cells))} |" in page
 
 
+def test_table_of_starts() -> None:
+    """What the page says about the wait for the first progress is in the raw data."""
+    page = (DOCS / "performance.md").read_text()
+    raw = json.loads((DOCS / "results/start.json").read_text())["seconds_to_progress"]
+    assert list(raw) == list(paper.ENVS)
+    for env, of_algos in raw.items():
+        for start, marks in of_algos["adqn-vr"].items():
+            after = list(marks.values())
+            told = [f"{x:.1f} s" for x in (*np.diff([0.0, *after]), after[-1])]
+            assert f"| `{env}` | {start} | {' | '.join(told)} |" in page
+
+
 def test_table_of_growth() -> None:
     """What the page says about work that grows is in the raw data; memory is as predicted."""
     page = (DOCS / "performance.md").read_text()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import benchmark
+import support.benchmarks.start as starts
 from adqn_jax import envs, make_trainer
 from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
@@ -158,6 +159,22 @@ def test_loops_of_a_gradient_step_of_an_actor_critic() -> None:
         Loop(8, False, *HISTORY),
         Loop(8, True, *ITS_GRADIENT),
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_seconds_to_progress(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is that of its mark on the screen; a run that ends before has said why."""
+    run = tmp_path / "run.py"
+    lines = ["2 seeds on 2 x cpu", "compiled in 1 s", "0%|  |", "9%|# | return 0.1"]
+    run.write_text(f"import time\nfor x in {lines}: print(x, flush=True); time.sleep(0.2)")
+    monkeypatch.setattr(starts, "_RUN", run)
+    for seconds in starts.seconds_to_progress([]).values():
+        assert list(seconds) == ["introduced", "compiled", "begun", "progress"]
+        assert list(seconds.values()) == sorted(seconds.values())
+        assert seconds["progress"] - seconds["introduced"] > 0.3
+    run.write_text("print('2 seeds on 2 x cpu'); print('error: no', flush=True)")
+    with pytest.raises(ValueError, match="ended before it trained: error: no"):
+        starts.seconds_to_progress([])
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of a process on Linux")

@@ -133,7 +133,7 @@ MEASURES: dict[str, tuple[Any, str, Any]] = {
     "envs --copies 1": (benchmark, "steps_per_second", 1.0),
     "replay": (benchmark, "replay_costs", {"us": 1.0}),
     "precision": (benchmark, "deviations", {"bfloat16": {"loss": 1.0}}),
-    "start --algos dqn": (benchmark, "seconds_to_progress", {"cold": 1.0, "cached": 1.0}),
+    "start --algos dqn": (benchmark, "seconds_to_progress", {"cold": {"compiled": 1.0}}),
     "ppo --purejaxrl checkout --seeds 1": (support.benchmarks.ppo, "compare", PPO_ROW),
 }
 

@@ -8,17 +8,24 @@ import tempfile
 import time
 
 _RUN = pathlib.Path(__file__).parents[2] / "run.py"
-_PROGRESS = "return "  # in the progress bar after the first chunk of training
+#: What run.py shows, in this order, and what it has done by then.
+_MARKS = {
+    "introduced": " seeds on ",  # imported, read the command, made the environment
+    "compiled": "compiled in ",  # traced and compiled what begins and what trains
+    "begun": "%|",  # the progress bar: drawn parameters, warmed up
+    "progress": "return ",  # in that bar: trained the first chunk
+}
 
 
-def seconds_to_progress(words: list[str]) -> dict[str, float]:
+def seconds_to_progress(words: list[str]) -> dict[str, dict[str, float]]:
     """Start run.py twice, without a compilation cache and with the one that the first has left.
 
     Args:
       words: after `run.py`; where the results go is added.
 
     Returns:
-      Seconds from the start of the process until its progress bar first shows trained timesteps.
+      For `cold` and `cached`, seconds from the start of the process until it shows each of
+      `introduced`, `compiled`, `begun` and `progress`: the first trained timesteps.
 
     Raises:
       ValueError: when a run ends before.
@@ -31,7 +38,7 @@ def seconds_to_progress(words: list[str]) -> dict[str, float]:
         }
 
 
-def _seconds(words: list[str], environment: dict[str, str]) -> float:
+def _seconds(words: list[str], environment: dict[str, str]) -> dict[str, float]:
     try:  # where there are such terminals: not on Windows
         import pty
         import termios
@@ -44,11 +51,14 @@ def _seconds(words: list[str], environment: dict[str, str]) -> float:
         [sys.executable, str(_RUN), *words], env=environment, stdout=terminal, stderr=terminal
     )
     os.close(terminal)
+    seconds: dict[str, float] = {}
     seen = ""
     try:
-        while _PROGRESS not in seen:
+        while len(seconds) < len(_MARKS):
             seen += os.read(reader, 4096).decode(errors="replace")
-        return time.perf_counter() - begin
+            shown = [name for name, mark in _MARKS.items() if mark in seen]
+            seconds |= dict.fromkeys(shown[len(seconds) :], time.perf_counter() - begin)
+        return seconds
     except OSError as error:  # the terminal is closed: the run has ended
         last = seen.strip().splitlines()[-1] if seen.strip() else "no message"
         raise ValueError(f"run.py {' '.join(words)} ended before it trained: {last}") from error
