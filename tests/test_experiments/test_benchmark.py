@@ -17,6 +17,7 @@ import pytest
 import benchmark
 import support.benchmarks.start as starts
 from adqn_jax import envs, make_trainer
+from adqn_jax.nn import initial
 from adqn_jax.nn.convolutions import Convolutions3x3
 from runs import call, script
 from settings import on_policy, small
@@ -216,9 +217,9 @@ def test_benchmark_measures_precision() -> None:
 
 def test_products_of_convolutions_are_rounded() -> None:
     """As many grids as are convolved in parts: their products are rounded, too."""
-    layers = Convolutions3x3((4,), jax.nn.initializers.normal(1.0))
+    layers = Convolutions3x3((4,), initial.normal(1.0))
     grids = jax.random.normal(jax.random.key(0), (65, 3, 3, 2))
-    params = layers.init(jax.random.key(1), grids)
+    params = initial.init(layers, jax.random.key(1), grids)
     rounded = with_rounded_products(layers.apply, 7)(params, grids)
     assert 1e-4 < np.abs(rounded - layers.apply(params, grids)).max() < 0.1
 

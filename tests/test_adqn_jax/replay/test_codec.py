@@ -41,7 +41,7 @@ class StoringCleaner(Cleaner):
 
 
 def test_derived_and_stored_observations_train_alike() -> None:
-    """Bit for bit: losses, values, evaluations."""
+    """But for rounding, as programs differ: parameters and evaluations after 30 iterations."""
     results = []
     for stores, env in enumerate((Cleaner(), StoringCleaner())):
         params = dataclasses.replace(env.default_params, max_steps_in_episode=12)
@@ -55,4 +55,4 @@ def test_derived_and_stored_observations_train_alike() -> None:
         results.append(run(jax.random.key(0)))
         stored = jax.eval_shape(trainer.init, jax.random.key(0)).agent.buffer.storage.observation
         assert (stored is None) == (not stores)
-    jax.tree.map(np.testing.assert_array_equal, *results)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *results)
