@@ -316,6 +316,17 @@ def test_the_end_of_annealing() -> None:
         assert experiment.read(folder / name).config == preset
 
 
+def test_protocol_of_the_paper() -> None:
+    """Returns of four seeds of `adqn-vr` on Heaven-Hell-3, as figure1.md has them."""
+    page = " ".join((DOCS / "figure1.md").read_text().split())
+    rows = metrics.read(DOCS / "results" / "heavenhell-3" / "adqn-vr" / "paper" / "metrics.csv")
+    timesteps, returns = rows["timesteps"][:, 0], rows["behaviour_return"]
+    early, late = returns[timesteps == 1_258_256].mean(), returns[-1].mean()
+    told = f"return {early:.2f} in the mean, at {timesteps[-1]:,.0f} they return {late:.2f}"
+    assert f"{told}, from {returns[-1].min():.2f} to {returns[-1].max():.2f}." in page
+    assert [f"{x:.2g}" for x in rows["eval_return"][-1]] == ["1", "1", "0.5", "0.66"]
+
+
 def test_small_network_does_no_harm() -> None:
     """Five seeds of one-step Heaven-Hell-3 with both networks, as figure1.md says."""
     page = (DOCS / "figure1.md").read_text()
