@@ -39,7 +39,7 @@ _RECORDINGS = (
 )
 _ASK = "import jax; print(jax.default_backend(), jax.devices()[0].device_kind, sep='|')"
 #: Eight processes share a device; what is stopped has named what passed.
-_PYTEST = ("--maxprocesses", "8", "-v", "-W", "default")
+_PYTEST = ("-n", "auto", "--maxprocesses", "8", "-v", "-W", "default")
 _JOB = ("--env", "carflag", "--algo", "adqn-vr", "--seeds", "20")
 _SETTING = ("--env", "carflag", "--algo", "adqn-vr", "--preset", "fast")
 
@@ -66,7 +66,7 @@ def parts(folder: pathlib.Path, seeds: tuple[int, ...]) -> dict[str, Part]:
 
     def tests(*words: str) -> tuple[str, ...]:
         # Warnings of whatever is installed are no errors.
-        return (sys.executable, "-m", "pytest", "-n", "auto", *_PYTEST, *words)
+        return (sys.executable, "-m", "pytest", *_PYTEST, *words)
 
     on_device = {"ADQN_JAX_TEST_ACCELERATOR": "1"}
     numbers = tuple(map(str, seeds))

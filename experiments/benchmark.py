@@ -142,9 +142,9 @@ def start(
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (name, algo), words in runs.items():
         results.setdefault(name, {})[algo] = seconds_to_progress(words)
-        for start, seconds in results[name][algo].items():
+        for cache, seconds in results[name][algo].items():
             told = "  ".join(f"{mark} {after:5.1f} s" for mark, after in seconds.items())
-            print(f"{name:>24} {algo:>14} {start:>7}  {told}", flush=True)
+            print(f"{name:>24} {algo:>14} {cache:>7}  {told}", flush=True)
         if json is not None:
             write(json, {"seconds_to_progress": results})
 
