@@ -124,8 +124,7 @@ class LoopConfig:
     num_envs: Annotated[int, Range(1)] = 16
     """Environments that a seed steps in lock step."""
     log_every: Annotated[int, Range(1)] = 20_000
-    """Timesteps between log points, each with an evaluation; rounded up to whole iterations,
-    and by up to 5 % more, so that equal chunks make them up."""
+    """Timesteps between log points, each with an evaluation; rounded up to whole iterations."""
     eval_episodes: Annotated[int, Range(1)] = 32
     """Episodes per evaluation and seed; greedy, unless the family has policies that draw."""
 

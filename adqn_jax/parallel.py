@@ -55,13 +55,9 @@ class SeedRunner:
         mesh = jax.sharding.Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self.compile_seconds = 0.0
-        plan = self.trainer.plan
         self._fold_in: Any = jax.jit(_fold_in_each)
         self._init = self.over_seeds(self.trainer.init)
-        self._iterate = self.over_seeds(
-            lambda state, hyper: self.trainer.iterate(state, hyper, plan.iterations_per_chunk),
-            donate=True,
-        )
+        self._iterate = self.over_seeds(self.trainer.iterate, donate=True, shared=1)
         self._evaluate = self.over_seeds(self.trainer.evaluate)
         self._traced: Any = None  # `evaluate`, if it is yet to be compiled
         self._compiling: concurrent.futures.Future | None = None  # `evaluate`, if it is just now
@@ -120,7 +116,7 @@ class SeedRunner:
             init = pool.submit(self._traced_init.lower().compile)
             key = jax.eval_shape(jax.random.key, 0)
             fold_in = pool.submit(self._fold_in.lower(key, self._seeds).compile)
-            iterate = pool.submit(self._iterate.lower(states, hyper).compile)
+            iterate = pool.submit(self._iterate.lower(states, hyper, np.int32(1)).compile)
             self._traced = self._evaluate.trace(states, hyper)  # what cannot be is told now
             if evaluation:
                 self.compile_evaluation()
@@ -175,9 +171,9 @@ class SeedRunner:
         """Start all seeds from `fold_in(key, seed)`, the same at every point."""
         return self._init(self._keys(key))
 
-    def iterate(self, states: TrainState) -> TrainState:
-        """Run one chunk of `plan.iterations_per_chunk` iterations; `states` is donated."""
-        return self._iterate(states, self.hyper_of_seeds)
+    def iterate(self, states: TrainState, num_iterations: int) -> TrainState:
+        """Run so many iterations of every seed; `states` is donated."""
+        return self._iterate(states, self.hyper_of_seeds, np.int32(num_iterations))
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
         """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
@@ -190,19 +186,28 @@ class SeedRunner:
     def close(self) -> None:
         """Let go of what is held beside the states: nothing here."""
 
-    def over_seeds(self, function: Callable, *, donate: bool = False) -> Any:
+    def over_seeds(self, function: Callable, *, donate: bool = False, shared: int = 0) -> Any:
         """Turn a function of one seed's values into a compiled one of all seeds', leaves [S, ...].
 
         Args:
           function: of any arguments.
           donate: whether the result, which is like the first argument, takes its memory.
+          shared: how many of the last arguments are the same for all seeds, leaves [...].
         """
-        spec = PartitionSpec(_AXIS)
-        sharded = jax.shard_map(
-            self._over_share(function, donate), mesh=self.sharding.mesh, in_specs=spec,
-            out_specs=spec, check_vma=False,
-        )  # fmt: skip
-        return jax.jit(sharded, donate_argnums=(0,) if donate else ())
+
+        def over_share(of_seeds: tuple, of_all: tuple) -> Any:
+            run = self._over_share(lambda *of_seed: function(*of_seed, *of_all), donate)
+            return run(*of_seeds)
+
+        def over_devices(*args: Any) -> Any:
+            split, spec = len(args) - shared, PartitionSpec(_AXIS)
+            sharded = jax.shard_map(
+                over_share, mesh=self.sharding.mesh, in_specs=(spec, PartitionSpec()),
+                out_specs=spec, check_vma=False,
+            )  # fmt: skip
+            return sharded(args[:split], args[split:])
+
+        return jax.jit(over_devices, donate_argnums=(0,) if donate else ())
 
     @property
     def _one_by_one(self) -> bool:

@@ -10,7 +10,6 @@ from adqn_jax.config import LoopConfig
 
 #: Finished episodes over which the paper's measure, the behaviour return, is averaged.
 WINDOW = 100
-_MOST_CHUNKS_PER_LOG = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,20 +29,13 @@ class Plan:
     """Rows in a gradient step."""
     row_length: int
     """Transitions in a row."""
-    iterations_per_chunk: int
-    """Iterations in a compiled chunk, after which the host takes over for a moment."""
-    chunks_per_log: int
-    """Chunks between log points."""
+    iterations_per_log: int
+    """Iterations between log points."""
     log_points: int
     """Log points in the run."""
     restarts: bool = False
     """Whether each iteration begins with an episode in every stream."""
     window: int = WINDOW
-
-    @property
-    def iterations_per_log(self) -> int:
-        """Iterations between log points."""
-        return self.iterations_per_chunk * self.chunks_per_log
 
     @property
     def timesteps_per_iteration(self) -> int:
@@ -78,16 +70,14 @@ def make_plan(
     train: LoopConfig, *, longest_episode: int, warmup_steps: int, steps: int, updates: int,
     batch_rows: int, row_length: int, restarts: bool = False,
 ) -> Plan:  # fmt: skip
-    """Divide a run into log points, and these into chunks; the arguments are fields of `Plan`.
+    """Divide a run into log points; the arguments are fields of `Plan`.
 
     Raises:
       ValueError: when the run is longer than it can count.
     """
     per_iteration = train.num_envs * steps
     iterations_per_log = max(1, math.ceil(train.log_every / per_iteration))
-    chunks_per_log, iterations_per_chunk = _chunks(iterations_per_log)
     left = train.total_timesteps - warmup_steps * train.num_envs
-    per_log = iterations_per_chunk * chunks_per_log * per_iteration
     plan = Plan(
         num_envs=train.num_envs,
         longest_episode=longest_episode,
@@ -96,9 +86,8 @@ def make_plan(
         updates_per_iteration=updates,
         batch_rows=batch_rows,
         row_length=row_length,
-        iterations_per_chunk=iterations_per_chunk,
-        chunks_per_log=chunks_per_log,
-        log_points=max(1, math.ceil(left / per_log)),
+        iterations_per_log=iterations_per_log,
+        log_points=max(1, math.ceil(left / (iterations_per_log * per_iteration))),
         restarts=restarts,
     )
     counted = max(per_iteration, updates) * plan.log_points * plan.iterations_per_log
@@ -108,12 +97,3 @@ def make_plan(
             f"total_timesteps, got {train.total_timesteps}"
         )
     return plan
-
-
-def _chunks(iterations: int) -> tuple[int, int]:
-    """Split so many iterations into equal chunks, as many as rounding up by 5 percent allows."""
-    for chunks in range(_MOST_CHUNKS_PER_LOG, 1, -1):
-        length = math.ceil(iterations / chunks)
-        if chunks * length <= 1.05 * iterations:
-            return chunks, length
-    return 1, iterations

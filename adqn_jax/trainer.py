@@ -146,14 +146,12 @@ class Trainer:
         agent = self.agent.warm_up(state.agent, happened)
         return dataclasses.replace(state, agent=agent)
 
-    def iterate(self, state: TrainState, hyper: Any, num_iterations: int) -> TrainState:
-        """Run a static number of iterations."""
+    def iterate(self, state: TrainState, hyper: Any, num_iterations: int | Array) -> TrainState:
+        """Run so many iterations; a traced number makes one program do for all."""
         hyper = _float32(hyper)
-
-        def body(state: TrainState, _: None) -> tuple[TrainState, None]:
-            return self._iteration(state, hyper), None
-
-        return jax.lax.scan(body, state, length=num_iterations)[0]
+        return jax.lax.fori_loop(
+            0, num_iterations, lambda _, state: self._iteration(state, hyper), state
+        )
 
     @property
     def evaluation(self) -> Evaluation:

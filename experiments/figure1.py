@@ -77,19 +77,16 @@ class Pair:
     folder: pathlib.Path  # where it is trained
     collected: pathlib.Path | None  # where its raw data is kept
     experiment: Experiment  # what the words say
-    total_timesteps: int
 
     @property
     def is_kept(self) -> bool:
         """Whether this very run has been collected, to its end."""
         kept = self.collected
-        return kept is not None and load.is_done(
-            kept, self.experiment, self.total_timesteps, raw=True
-        )
+        return kept is not None and load.is_done(kept, self.experiment, raw=True)
 
     def finished(self) -> pathlib.Path | None:
         """Return the folder that holds this very run to its end, or what was kept of it."""
-        if load.is_done(self.folder, self.experiment, self.total_timesteps):
+        if load.is_done(self.folder, self.experiment):
             return self.folder
         return self.collected if self.is_kept else None
 
@@ -208,14 +205,13 @@ def _pair(args: Args, words: list[str]) -> Pair:
     env, env_params = options.environment(parsed)
     config = shorten(parsed.config, args.fraction, int(env_params.max_steps_in_episode))
     parsed = dataclasses.replace(parsed, config=config)
-    plan = make_trainer(config, env, env_params).plan
+    make_trainer(config, env, env_params)  # what cannot be run is refused now
     folder = options.folder(parsed)
     return Pair(
         words=[*options.words(parsed), "--name", str(parsed.name), "--out", str(args.out)],
         folder=folder,
         collected=args.collect and args.collect / folder.relative_to(args.out),
         experiment=options.experiment(parsed, env),
-        total_timesteps=plan.total_timesteps,
     )
 
 

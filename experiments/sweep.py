@@ -116,7 +116,7 @@ class Sweep:
 
     def is_done(self, point: Candidate) -> bool:
         """Whether a point needs no more training."""
-        return load.is_done(self.folder_of(point), point.experiment, point.total_timesteps)
+        return load.is_done(self.folder_of(point), point.experiment)
 
 
 def parts(first: int, last: int, most: int) -> list[tuple[int, int]]:

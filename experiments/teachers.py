@@ -97,8 +97,7 @@ def train(args: options.Args, make_runner: Callable[..., SeedRunner]) -> pathlib
     world = options.world(args)
     point = runs.Point(options.experiment(args, world[0]), options.folder(args))
     runner = make_runner([point], *world)
-    total = runner.trainer.plan.total_timesteps
-    if not args.overwrite and load.is_done(point.folder, point.experiment, total):
+    if not args.overwrite and load.is_done(point.folder, point.experiment):
         print(f"{point.folder}: finished before", flush=True)
         return point.folder
     # With --resume or without: of three runs the first may be finished and the last not begun.

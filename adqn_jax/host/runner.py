@@ -102,14 +102,14 @@ class HostRunner(SeedRunner):
         self._at[seed] = 0
         return state
 
-    def iterate(self, states: TrainState) -> TrainState:
-        """Run one chunk of `plan.iterations_per_chunk` iterations.
+    def iterate(self, states: TrainState, num_iterations: int) -> TrainState:
+        """Run so many iterations of every seed.
 
         Raises:
           EnvironmentFailure: when a simulator fails.
         """
         seeds = [self._programs.take(states, i) for i in range(self.total_seeds)]
-        for _ in range(self.trainer.plan.iterations_per_chunk):
+        for _ in range(num_iterations):
             seeds = [self._iteration(i, state) for i, state in enumerate(seeds)]
         return self._together(seeds)
 

@@ -86,15 +86,14 @@ def load_all(folders: Sequence[pathlib.Path], metric: str = "eval_return") -> li
     return [load(folder, metric) for folder in folders]
 
 
-def is_done(
-    folder: pathlib.Path, run: Experiment, total_timesteps: int, *, raw: bool = False
-) -> bool:
+def is_done(folder: pathlib.Path, run: Experiment, *, raw: bool = False) -> bool:
     """Whether the folder holds this very run to its end, or, if `raw`, what was measured of it."""
     if not all((folder / name).is_file() for name in (CONFIG, METRICS, *[CURVE][raw:])):
         return False
     if experiment.read(folder).settled() != run.settled():
         return False
-    return bool(metrics.read(folder / METRICS)["timesteps"][-1].min() >= total_timesteps)
+    reached = metrics.read(folder / METRICS)["timesteps"][-1].min()
+    return bool(reached >= run.config.parts["train"].total_timesteps)
 
 
 def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, list[Result]]:

@@ -112,7 +112,7 @@ def prepare(
         _introduce(points, runner)
         Memory.at_least(runner).check()  # what cannot fit is told at once
         # Where the first chunk ends without an evaluation, this one is compiled while others run.
-        _compile(runner, everything=runner.trainer.plan.chunks_per_log == 1).check()
+        _compile(runner, everything=runner.trainer.plan.iterations_per_log == 1).check()
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)

@@ -23,6 +23,7 @@ from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
 from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.outcome import Point
+from adqn_jax.runs.pace import Pace
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.sinks import Sink
 from adqn_jax.trainer import Trainer
@@ -56,7 +57,8 @@ class Session:
     checkpoints: Checkpoints
     sinks: Sequence[Sink] = ()  # beside metrics.csv
     states: Any = None  # of all seeds; before it begins there are none
-    chunks: int = 0  # finished so far
+    iterations: int = 0  # finished so far
+    pace: Pace = dataclasses.field(default_factory=Pace)
     training_seconds: float = 0.0  # in compiled programs, so far
     attempts: Attempts = dataclasses.field(default_factory=Attempts)
     stop_when_solved: int = 0  # see `Options`
@@ -72,11 +74,6 @@ class Session:
         return self.runner.trainer
 
     @property
-    def iterations(self) -> int:
-        """Finished so far."""
-        return self.chunks * self.trainer.plan.iterations_per_chunk
-
-    @property
     def timesteps(self) -> int:
         """Simulated so far, per seed."""
         return int(self.trainer.plan.timesteps(self.iterations))
@@ -85,7 +82,7 @@ class Session:
     def done(self) -> bool:
         """Whether nothing is left to train."""
         plan = self.trainer.plan
-        return self.chunks >= plan.chunks_per_log * plan.log_points or self.solved
+        return self.iterations >= plan.iterations_per_log * plan.log_points or self.solved
 
     @property
     def solved(self) -> bool:
@@ -132,7 +129,7 @@ class Session:
             self.states, history = self.checkpoints.restore(newest.iterations, like)
             self.records.log = history["log"]
             self.training_seconds = history["training_seconds"]
-            self.chunks = newest.iterations // self.trainer.plan.iterations_per_chunk
+            self.iterations = newest.iterations
             for sentence in newest.damaged:
                 print(sentence, flush=True)
             print(f"going on from the checkpoint at timestep {self.timesteps:,}", flush=True)
@@ -145,9 +142,10 @@ class Session:
         save_at = time.monotonic() + checkpoint_seconds
         with progress.bar(plan.total_timesteps * seeds, self.timesteps * seeds) as bar:
             while not self.done and not interrupts.stop:
+                before = self.timesteps
                 with self._saved_if_an_environment_fails():
                     self.advance()
-                bar.update(plan.iterations_per_chunk * plan.timesteps_per_iteration * seeds)
+                bar.update((self.timesteps - before) * seeds)
                 bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
                 self.runner.compile_evaluation()  # first progress is shown: now there is time
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
@@ -165,11 +163,11 @@ class Session:
         Raises:
           StopError: when an environment has failed; it says which, and how to go on.
         """
-        before = self.states, self.chunks
+        before = self.states, self.iterations
         try:
             yield
         except EnvironmentFailure as error:
-            self.states, self.chunks = before
+            self.states, self.iterations = before
             if self.states is None:
                 raise StopError(ENVIRONMENT_FAILED, f"{error}") from error
             self.attempts.end()
@@ -179,9 +177,13 @@ class Session:
     def advance(self) -> None:
         """Run a chunk and, when a log point is reached, evaluate and record."""
         started, compiling = time.perf_counter(), self.runner.compile_seconds
-        self.states = jax.block_until_ready(self.runner.iterate(self.states))
-        self.chunks += 1
-        if self.chunks % self.trainer.plan.chunks_per_log:
+        per_log = self.trainer.plan.iterations_per_log
+        left = per_log - self.iterations % per_log
+        length = cluster.from_first(lambda: min(self.pace.iterations, left))
+        self.states = jax.block_until_ready(self.runner.iterate(self.states, length))
+        self.iterations += length
+        self.pace.took(length, time.perf_counter() - started)
+        if self.iterations % per_log:
             self.training_seconds += time.perf_counter() - started
             return
         found = cluster.join(self.runner.evaluate(self.states))

@@ -73,8 +73,7 @@ def follow_training(
     )  # fmt: skip
     states, rows = runner.init(jax.random.key(seed)), []
     for _ in range(plan.log_points):
-        for _ in range(plan.chunks_per_log):
-            states = runner.iterate(states)
+        states = runner.iterate(states, plan.iterations_per_log)
         metrics = runner.evaluate(states)
         params = jax.device_get(trainer.acting_params(states))
         key = jax.random.key(int(metrics["timesteps"][0]))

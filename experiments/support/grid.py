@@ -54,7 +54,6 @@ class Candidate:
     values: dict[str, str]  # by option
     args: options.Args
     experiment: Experiment
-    total_timesteps: int
 
     @property
     def label(self) -> str:
@@ -174,8 +173,8 @@ def _candidate(common: Sequence[str], values: dict[str, str]) -> Candidate:
     words = [word for option, value in values.items() for word in _words(option, value)]
     args = options.parse([*common, *words])
     env, env_params, teacher = options.world(args)
-    plan = make_trainer(args.config, env, env_params, teacher).plan
-    point = Candidate(values, args, options.experiment(args, env), plan.total_timesteps)
+    make_trainer(args.config, env, env_params, teacher)  # what cannot be run is refused now
+    point = Candidate(values, args, options.experiment(args, env))
     for field, reader in families.unread(args.config).items():
         if (option := field.replace("_", "-")) in values:
             raise ValueError(f"at {point.label} nothing reads {option}: it needs {reader}")

@@ -107,7 +107,7 @@ def test_twice_the_same_seed(kind: str) -> None:
         runner.hyper_of_seeds  # noqa: B018  is on the device from here on
         with jax.transfer_guard("disallow"):
             for _ in range(3):
-                states = runner.iterate(states)
+                states = runner.iterate(states, 1)
         finals.append(raw(states))
     exact = "xla_gpu_deterministic_ops=true" in os.environ.get("XLA_FLAGS", "")
     for one, other in zip(*finals, strict=True):

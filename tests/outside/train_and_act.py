@@ -16,10 +16,10 @@ from adqn_jax import envs
 
 
 def trained(config: adqn_jax.Config, env: Any, env_params: Any) -> Any:
-    """Train one chunk of two seeds; return the parameters that the first one acts with."""
+    """Train two seeds for a moment; return the parameters that the first one acts with."""
     trainer = adqn_jax.make_trainer(config, env, env_params)
     runner = adqn_jax.SeedRunner(trainer, num_seeds=2, hyper=config.hyper)
-    states = runner.iterate(runner.init(jax.random.key(0)))
+    states = runner.iterate(runner.init(jax.random.key(0)), 3)
     return jax.tree.map(lambda x: x[0], jax.device_get(trainer.acting_params(states)))
 
 

@@ -16,17 +16,18 @@ from settings import small
 SEEDS = 3  # on two devices: one place is left over
 ENV = probes.TwoSteps()
 CONFIG = small("adqn", history="none", total_timesteps=400)
+ITERATIONS = 4  # run at a time
 RATES = jnp.array([5e-3, 1e-3])  # two points of a sweep
 HYPER = CONFIG.hyper.replace(learning_rate=RATES)
 
 
 def run() -> tuple[SeedRunner, TrainState, dict[str, np.ndarray]]:
-    """Train all seeds of both points for two chunks, and evaluate them."""
+    """Train all seeds of both points, twice for a while, and evaluate them."""
     runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
     runner.compile()
     states = runner.init(jax.random.key(0))
     for _ in range(2):
-        states = runner.iterate(states)
+        states = runner.iterate(states, ITERATIONS)
     return runner, states, runner.evaluate(states)
 
 
@@ -130,10 +131,10 @@ def test_evaluation_compiled_while_training(one_by_one: Any) -> None:
     runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
     runner.compile(evaluation=False)
     assert runner._compiling is None, "training begins before"
-    states = runner.iterate(runner.init(jax.random.key(0)))
+    states = runner.iterate(runner.init(jax.random.key(0)), ITERATIONS)
     runner.compile_evaluation()
     assert runner._compiling is not None
-    states, before = runner.iterate(states), runner.compile_seconds
+    states, before = runner.iterate(states, ITERATIONS), runner.compile_seconds
     metrics = runner.evaluate(states)
     assert runner.compile_seconds > before
     for ours, theirs in zip(

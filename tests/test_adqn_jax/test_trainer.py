@@ -25,8 +25,7 @@ DRAWING = CONFIG.replace(
     values="implicit-quantile", value_atoms=4, return_lambda=0.5, replay="prioritised",
     history="lstm", head="dueling-mean", select="online",
 )  # fmt: skip
-#: Rows that begin within episodes, dealt out anew, an annealed step size and a target critic. More
-#: than one iteration in a chunk: XLA makes no loop of one, and rounds differently outside of loops.
+#: Rows that begin within episodes, dealt out anew, an annealed step size and a target critic.
 ON_POLICY = on_policy(
     "ppo-asym", history="lstm", target="periodic", rate_end=0.5, entropy_timesteps=300,
     steps_per_iteration=2, log_every=504, total_timesteps=1000,
@@ -97,19 +96,19 @@ def test_seeds_differ_in_everything(whole: Trained) -> None:
 
 
 def test_chunks_from_the_host_equal_one_long_scan(whole: Trained) -> None:
-    """Iterating in chunks gives the bits of one scan, and, but for rounding, those of `train`."""
+    """However a run is cut, the bits are those of one scan, and to rounding those of `train`."""
     config, _, of_whole = whole
     trainer = make_trainer(config, ENV, ENV_PARAMS)
     runner = SeedRunner(trainer, SEEDS, config.parts["hyper"])
     runner.compile()
     plan = trainer.plan
-    assert plan.chunks_per_log > 1
+    assert plan.iterations_per_log > 1
     assert plan.log_points > 1
     states = runner.init(jax.random.key(0))
     first = jax.tree.map(jnp.copy, states)
     for point in range(plan.log_points):
-        for _ in range(plan.chunks_per_log):
-            states = runner.iterate(states)
+        for length in (1, plan.iterations_per_log - 1):
+            states = runner.iterate(states, length)
         metrics = runner.evaluate(states)
         # XLA rounds differently inside the nested scans of `train`.
         of_train = jax.tree.map(lambda x, p=point: x[:, p], of_whole)

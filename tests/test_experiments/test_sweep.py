@@ -24,7 +24,7 @@ import run
 import sweep
 from adqn_jax import SeedRunner, load_policy, runs
 from adqn_jax.results import figures, metrics
-from adqn_jax.runs import memory
+from adqn_jax.runs import memory, pace
 from runs import WORDS, Ended, Hooks, after, call, compile_quickly, files_of, hooked, rows_of
 from support import options, presets
 from support.grid import candidates
@@ -47,6 +47,7 @@ def train(main: Callable[..., None], *words: str, hooks: Hooks | None = None) ->
     make_runner = functools.partial(_runner, hooks or {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "curve", lambda folder: (folder / "curve.png").touch())
+        patch.setattr(pace, "CHUNK_SECONDS", 0.0)  # an iteration in each
         return call(functools.partial(main, make_runner), *SHORT, *words)
 
 

@@ -162,9 +162,7 @@ class Ours:
 
     def advance(self, states: PyTree) -> PyTree:
         """Train to the next log point."""
-        for _ in range(self._plan.chunks_per_log):
-            states = self._runner.iterate(states)
-        return states
+        return self._runner.iterate(states, self._plan.iterations_per_log)
 
     def evaluate(self, states: PyTree) -> np.ndarray:
         """Return the mean greedy return of each seed, [S]."""

@@ -33,9 +33,9 @@ AXES = ("seeds", "num_envs", "row_length", "history_size", "buffer_timesteps")
 _BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmark.py"
 _MMAP_THRESHOLD = -3  # in malloc.h
 _STATUS = pathlib.Path("/proc/self/status")
-#: Iterations in a chunk; a log point is as many chunks as it may be.
+#: Iterations that are timed together, of those between log points.
 _ITERATIONS = 4
-_CHUNKS = 32
+_ITERATIONS_PER_LOG = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Work:
             buffer_timesteps=self.buffer_timesteps, batch_rows=self.rows,
             steps_per_iteration=self.steps, replay_ratio=self.rows * self.row_length / timesteps,
             warmup_timesteps=self.num_envs * self.row_length,
-            log_every=_CHUNKS * _ITERATIONS * timesteps,
+            log_every=_ITERATIONS_PER_LOG * timesteps,
         )  # fmt: skip
 
 
@@ -214,19 +214,19 @@ def _timed(runner: SeedRunner, seconds: float) -> tuple[float, float]:
     states = [runner.init(jax.random.key(0))]
 
     def iterate() -> Any:
-        states.append(runner.iterate(states.pop()))  # donates the states before
+        states.append(runner.iterate(states.pop(), _ITERATIONS))  # donates the states before
         return states[0]
 
     product, flops = products(runner)
     best = best_seconds({"product": product, "iterations": iterate}, seconds)
-    return best["iterations"] / runner.trainer.plan.iterations_per_chunk, flops / best["product"]
+    return best["iterations"] / _ITERATIONS, flops / best["product"]
 
 
 def _live(runner: SeedRunner) -> None:
     """Do once all that a run does with its states."""
     states = runner.init(jax.random.key(0))
     for _ in range(2):
-        states = jax.block_until_ready(runner.iterate(states))
+        states = jax.block_until_ready(runner.iterate(states, _ITERATIONS))
     runner.evaluate(states)
 
 

@@ -42,11 +42,9 @@ def measure_kernels(env_name: str, config: Config, num_seeds: int) -> dict[str, 
       ValueError: when the profiler saw no operation.
     """
     env, env_params = envs.make(env_name)
-    plan = make_trainer(config, env, env_params).plan
-    short = config.replace(log_every=plan.timesteps_per_iteration)
-    runner = SeedRunner(make_trainer(short, env, env_params), num_seeds, config.hyper)
+    runner = SeedRunner(make_trainer(config, env, env_params), num_seeds, config.hyper)
     runner.compile()
-    runs, _ = timed_parts(runner)
+    runs, _ = timed_parts(runner, 1)
     steps = runner.trainer.plan.updates_per_iteration
     if jax.default_backend() == "cpu":  # its seeds take theirs in turn
         steps *= runner.places

@@ -161,9 +161,7 @@ def _run(runner: SeedRunner) -> Any:
     """Train from the keys on, without evaluation."""
     plan = runner.trainer.plan
     states = runner.init(jax.random.key(0))
-    for _ in range(plan.chunks_per_log * plan.log_points):
-        states = runner.iterate(states)
-    return states
+    return runner.iterate(states, plan.iterations_per_log * plan.log_points)
 
 
 def _by_turns(

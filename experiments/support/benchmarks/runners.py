@@ -53,8 +53,8 @@ def runners(
 def _measure(runner: HostRunner, states: Any) -> tuple[Any, dict[str, float]]:
     runner.read(0)
     begin = time.perf_counter()
-    for _ in range(runner.trainer.plan.chunks_per_log):
-        states = jax.block_until_ready(runner.iterate(states))
+    plan = runner.trainer.plan
+    states = jax.block_until_ready(runner.iterate(states, plan.iterations_per_log))
     wall = time.perf_counter() - begin
     return states, {"wall_seconds": wall, **runner.read(0)}
 

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 
 from adqn_jax import Config, SeedRunner, Trainer, TrainState, envs, make_trainer
-from adqn_jax.plan import Plan
 from adqn_jax.value import ValueState
 from support.benchmarks.flops import count_flops
 from support.benchmarks.steps import one_update, sample_rows
@@ -16,7 +15,7 @@ from support.benchmarks.timing import Runs, best_seconds
 
 _SIZE = 1024  # rows and columns of the matrices whose product is the yardstick
 _PRODUCTS = 8
-_ITERATIONS = 8  # in a chunk that is timed, at most
+_ITERATIONS = 8  # that are timed together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,25 +54,21 @@ def measure(env_name: str, config: Config, num_seeds: int, seconds: float) -> Th
       ValueError: when the configuration cannot be run.
     """
     env, env_params = envs.make(env_name)
-    plan = make_trainer(config, env, env_params).plan
-    # Chunks may be shorter; an evaluation is measured apart, and counted as often as it occurs.
-    iterations = min(_ITERATIONS, plan.iterations_per_chunk)
-    short = config.replace(log_every=iterations * plan.timesteps_per_iteration)
-    trainer = make_trainer(short, env, env_params)
+    trainer = make_trainer(config, env, env_params)
     runner = SeedRunner(trainer, num_seeds, config.hyper)
     runner.compile()
-    runs, product_flops = timed_parts(runner)
+    runs, product_flops = timed_parts(runner, _ITERATIONS)
     best_seconds(runs, 0.0)
     peak_at_first = peak_bytes()
     best = best_seconds(runs, seconds)
     flops = _flops_per_timestep(trainer)
-    return _summary(runner, plan, best, product_flops / best["product"], flops, peak_at_first)
+    return _summary(runner, best, product_flops / best["product"], flops, peak_at_first)
 
 
-def timed_parts(runner: SeedRunner) -> tuple[Runs, int]:
+def timed_parts(runner: SeedRunner, iterations: int) -> tuple[Runs, int]:
     """Return what is timed, and the FLOPs of a call of `product`.
 
-    `update` takes the gradient steps of an iteration, on the same rows; `loop` is a chunk of
+    `update` takes the gradient steps of an iteration, on the same rows; `loop` is so many
     iterations, `evaluation` what a log point adds, `product` the yardstick.
     """
     trainer = runner.trainer
@@ -93,7 +88,7 @@ def timed_parts(runner: SeedRunner) -> tuple[Runs, int]:
     product, product_flops = products(runner)
 
     def iterate() -> Any:
-        states.append(runner.iterate(states.pop()))  # donates the states before
+        states.append(runner.iterate(states.pop(), iterations))  # donates the states before
         return states[0]
 
     return {
@@ -118,15 +113,14 @@ def _flops_per_timestep(trainer: Trainer) -> float:
 
 
 def _summary(
-    runner: SeedRunner, plan: Plan, best: dict[str, float], product_rate: float, flops: float,
+    runner: SeedRunner, best: dict[str, float], product_rate: float, flops: float,
     peak_at_first: int,
 ) -> Throughput:  # fmt: skip
-    """Turn seconds into rates; `plan` is that of the whole run, whose log points may be rarer."""
-    peak = peak_bytes()
-    short = runner.trainer.plan
+    """Turn seconds into rates; an evaluation is counted as often as it occurs."""
+    peak, plan = peak_bytes(), runner.trainer.plan
     per_iteration = runner.places * plan.updates_per_iteration * plan.trained_per_update
     evaluation = best["evaluation"] / plan.iterations_per_log
-    loop = best["loop"] / short.iterations_per_chunk + evaluation
+    loop = best["loop"] / _ITERATIONS + evaluation
     limit = product_rate / flops
     return Throughput(
         seeds=runner.num_seeds,

@@ -68,7 +68,7 @@ def test_numbers_are_those_of_compiled_environments(family: str) -> None:
     for runner in both:
         states = runner.init(jax.random.key(5))
         for _ in range(2):
-            states = runner.iterate(states)
+            states = runner.iterate(states, 4)
         metrics = runner.evaluate(states)
         runner.close()
         bare = states.replace(
@@ -98,14 +98,14 @@ def test_going_on_with_new_episodes() -> None:
     first, second = hosted(MEMORYLESS, faults=faults), hosted(MEMORYLESS)
     at = first.trainer.plan.warmup_steps + 2  # the second iteration, which is a step
     faults += [{"fault": "raises", "at": at}]  # of the first seed's first simulator
-    states = first.iterate(first.init(jax.random.key(1)))
+    states = first.iterate(first.init(jax.random.key(1)), 1)
     before = jax.device_get(states.agent.buffer)
     count = int(before.count[0])
-    after = jax.device_get(second.iterate(states))
+    after = jax.device_get(second.iterate(states, 1))
     with pytest.raises(EnvironmentFailure, match="the arm has left the table"):
-        first.iterate(states)
+        first.iterate(states, 1)
     # Nor are its own of any use once one has failed in the midst of an iteration.
-    again = jax.device_get(first.iterate(states))
+    again = jax.device_get(first.iterate(states, 1))
     of_seed = lambda tree: jax.tree.map(lambda x: x[0], (tree.agent, tree.streams))  # noqa: E731
     jax.tree.map(np.testing.assert_array_equal, of_seed(again), of_seed(after))
     for runner in (first, second):
@@ -135,7 +135,7 @@ def test_lag(lag: int) -> None:
         begun = runner.init(jax.random.key(2))
         assert runner.trainer.plan.log_points < 4, "whoever calls it may go on"
         for _ in range(4):
-            begun = runner.iterate(begun)
+            begun = runner.iterate(begun, 1)
             lags.append(runner.read(0)["lag_max"] / updates)
         assert runner.read(0)["lag_max"] == 0  # since then nothing has happened
         runner.close()

@@ -9,6 +9,7 @@ import pytest
 
 from adqn_jax import families
 from adqn_jax.results import experiment
+from adqn_jax.results.experiment import Experiment
 from adqn_jax.results.load import by_env, is_done, load, load_all
 from runs import write_run
 
@@ -90,11 +91,20 @@ def test_environments_in_order(tmp_path: pathlib.Path) -> None:
 def test_done(tmp_path: pathlib.Path) -> None:
     """The very same run, with all its files, up to its last log point."""
     folder = made_up(tmp_path / "carflag" / "dqn" / "x")
-    run, last = experiment.read(folder), 10 * (LOG_POINTS - 1)
-    assert not is_done(folder, run, last), "there is no curve yet"
+    last = 10 * (LOG_POINTS - 1)
+
+    def asked(total_timesteps: int, **changes: float) -> Experiment:
+        """Ask for a run, of the one that the folder then holds."""
+        run = experiment.read(folder)
+        run = dataclasses.replace(run, config=run.config.replace(total_timesteps=total_timesteps))
+        experiment.write(folder, run.to_json())
+        return dataclasses.replace(run, config=run.config.replace(**changes))
+
+    assert not is_done(folder, asked(last)), "there is no curve yet"
+    assert is_done(folder, asked(last), raw=True)
     (folder / "curve.png").touch()
-    assert is_done(folder, run, last)
-    assert not is_done(folder, run, last + 1)
-    other = dataclasses.replace(run, config=run.config.replace(discount=0.5))
-    assert not is_done(folder, other, last)
-    assert not is_done(tmp_path, run, last)
+    assert is_done(folder, asked(last))
+    assert is_done(folder, asked(last - 1)), "it was rounded up to whole log points"
+    assert not is_done(folder, asked(last + 1))
+    assert not is_done(folder, asked(last, discount=0.5))
+    assert not is_done(tmp_path, asked(last))

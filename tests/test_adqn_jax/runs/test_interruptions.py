@@ -562,8 +562,8 @@ def test_failed_seed(whole: pathlib.Path) -> None:
     """It is marked and named, with the timestep; the other seeds neither notice nor mix."""
     calls = iter(range(CHUNKS))
 
-    def iterate(method: Callable[[Any], Any], states: Any) -> Any:
-        return method(poison(states) if next(calls) == 5 else states)
+    def iterate(method: Callable[..., Any], states: Any, length: int) -> Any:
+        return method(poison(states) if next(calls) == 5 else states, length)
 
     ended = train(hooks={"iterate": iterate})
     assert ended.code == 0, ended.err
