@@ -191,7 +191,12 @@ class Interaction:
             reached=reached,
         )
         begins = (end == TERMINATED) | (end == FINAL)
-        return jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached), step
+        after = jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached)
+        if self.env.observes_deterministically:
+            # Looks once, where either goes on, so that nothing computes what both would have shown.
+            seen = jax.vmap(self.codec.observe)(after.env_state)
+            after = dataclasses.replace(after, observation=seen)
+        return after, step
 
 
 def add_to_window(window: EpisodeWindow, done: Array, returns: Array) -> EpisodeWindow:

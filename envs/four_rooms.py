@@ -123,17 +123,20 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         self, key: jax.Array, params: FourRoomsParams
     ) -> tuple[jax.Array, FourRoomsState]:
         """Draw doors, objects, colours and the agent; `key` is consumed."""
-        key_doors, key_cells, key_heading, key_colours = jax.random.split(key, 4)
-        doors = jax.random.randint(key_doors, (4,), 0, self._door_cells.shape[1], jnp.int32)
+        # One draw for all, as each takes its time, to compile and at every step.
+        for_doors, for_cells, for_colours, for_heading = jnp.split(
+            jax.random.uniform(key, (4 + 4 + 2 + 1,), jnp.float32), (4, 8, 10)
+        )
+        doors = _below(for_doors, self._door_cells.shape[1])
         floor = jnp.concatenate([self._room_cells, self._doors(doors)]).astype(jnp.uint8)
-        cells = _draw_distinct(key_cells, floor, 4)
+        cells = _choose_distinct(for_cells, floor)
         state = FourRoomsState(
             doors=doors.astype(jnp.uint8),
             agent=cells[0],
             beacon=cells[1],
             exits=cells[2:],
-            colours=_draw_distinct(key_colours, jnp.array(self.colours, jnp.uint8), 2),
-            heading=jax.random.randint(key_heading, (), 0, 4, jnp.int32).astype(jnp.uint8),
+            colours=_choose_distinct(for_colours, jnp.array(self.colours, jnp.uint8)),
+            heading=_below(for_heading[0], 4).astype(jnp.uint8),
             time=jnp.int32(0),
         )
         return self.get_obs(state, params), state
@@ -258,10 +261,16 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
         )
 
 
-def _draw_distinct(key: jax.Array, items: jax.Array, count: int) -> jax.Array:
-    """Draw so many of the items without replacement, in random order; `key` is consumed."""
+def _below(uniform: jax.Array, end: int | jax.Array) -> jax.Array:
+    """Turn uniform numbers in [0, 1) into int32 in [0, end), equally likely to within 2^-23."""
+    return (uniform * end).astype(jnp.int32)
+
+
+def _choose_distinct(uniform: jax.Array, items: jax.Array) -> jax.Array:
+    """Choose an item for each of these numbers in [0, 1), without replacement, in random order."""
     # The first swaps of a Fisher-Yates shuffle.
-    places = jax.random.randint(key, (count,), jnp.arange(count), items.size, jnp.int32)
+    count = uniform.size
+    places = jnp.arange(count) + _below(uniform, items.size - jnp.arange(count))
     for here in range(count):
         there = places[here]
         items = items.at[here].set(items[there]).at[there].set(items[here])

@@ -58,6 +58,11 @@ class SlotCodec:
             end=end.astype(jnp.uint8),
         )
 
+    def observe(self, env_state: PyTree) -> PyTree:
+        """Look again at a state of an environment that observes deterministically."""
+        key = jax.random.key(0)  # an environment that may be asked again draws nothing
+        return self.env.observe(key, env_state, None, self.env_params)
+
     def decode(self, slots: Transition) -> Rows:
         """Derive rows from slots, leaves [T, B, ...]."""
         observation, state = jax.vmap(jax.vmap(self._look))(slots)
@@ -82,8 +87,7 @@ class SlotCodec:
         """Return observation and privileged state of one slot."""
         observation = slot.observation
         if observation is None:
-            key = jax.random.key(0)  # an environment that may be asked again draws nothing
-            observation = self.env.observe(key, slot.env_state, None, self.env_params)
+            observation = self.observe(slot.env_state)
         return observation, self.env.privileged_state(slot.env_state, self.env_params)
 
 

@@ -1,5 +1,6 @@
 """Seeds over devices: whatever the device, and however the seeds are laid out on it."""
 
+import concurrent.futures
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,11 +90,15 @@ def test_bytes_needed(
     """
     runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
     names = ("argument", "output", "alias", "temp")
-    for name, sizes in (("_init", init), ("_iterate", iterate), ("_evaluate", evaluate)):
+    programs = []
+    for sizes in (init, iterate, evaluate):
         analysis = SimpleNamespace(
             **{f"{n}_size_in_bytes": size for n, size in zip(names, sizes, strict=True)}
         )
-        setattr(runner, name, SimpleNamespace(memory_analysis=lambda analysis=analysis: analysis))
+        programs.append(SimpleNamespace(memory_analysis=lambda analysis=analysis: analysis))
+    runner._init, runner._iterate, compiled = programs
+    runner._compiling = concurrent.futures.Future()
+    runner._compiling.set_result(compiled)
     assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 2 * (needed - 70))
     monkeypatch.setattr(SeedRunner, "_one_by_one", False)
     assert (runner.bytes_needed, runner.bytes_shared) == (2 * needed, 0)
@@ -152,7 +157,7 @@ def test_what_fails_in_the_background_is_told() -> None:
     def fail() -> None:
         raise MemoryError("no room to compile")
 
-    runner._traced = SimpleNamespace(lower=lambda: SimpleNamespace(compile=fail))
+    runner._evaluate = SimpleNamespace(lower=lambda *_: SimpleNamespace(compile=fail))
     runner.compile_evaluation()  # which itself raises nothing: training goes on until it matters
     for _ in range(2):
         with pytest.raises(MemoryError, match="no room to compile"):
