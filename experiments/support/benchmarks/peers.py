@@ -45,7 +45,7 @@ def peers(
     purejaxrl: pathlib.Path | None = None, purejaxql: pathlib.Path | None = None,
     names: tuple[str, ...] = ("carflag", "heavenhell-3", "heavenhell-4"),
     algos: tuple[str, ...] = ("adqn-vr",), seeds: int = 4, rounds: int = 1,
-    seconds: float = 300.0, json: JsonFile = None,
+    seconds: float = 300.0, change: tuple[str, ...] = (), json: JsonFile = None,
 ) -> None:  # fmt: skip
     """Train ours and others by turns until the mean greedy return over seeds reaches 0.9.
 
@@ -59,6 +59,7 @@ def peers(
       seeds: seeds of each, trained side by side.
       rounds: how often each is trained, each time with other seeds; medians count.
       seconds: how long each may train; compiling is not counted.
+      change: settings of every peer to change, as NAME=VALUE.
       json: where to write the results, too.
     """
     given = {"purejaxrl": purejaxrl, "purejaxql": purejaxql}
@@ -66,7 +67,7 @@ def peers(
     if not names or not algos or not checkouts or rounds < 1:
         raise ValueError("name environments, algorithms, a checkout of a peer, and rounds")
     tasks = [
-        Task(who, name, checkouts.get(who), seeds, root, seconds)
+        Task(who, name, checkouts.get(who), seeds, root, seconds, change if who in PEERS else ())
         for name, root, who in itertools.product(names, range(rounds), (*algos, *checkouts))
     ]
     for task in tasks:
