@@ -59,7 +59,8 @@ class SeedRunner:
         self._init = self.over_seeds(self.trainer.init)
         self._iterate = self.over_seeds(self.trainer.iterate, donate=True, shared=1)
         self._evaluate = self.over_seeds(self.trainer.evaluate)
-        self._compiling: concurrent.futures.Future | None = None  # `evaluate`, once that has begun
+        self._traced: Any = None  # `evaluate`, if it is yet to be compiled
+        self._compiling: concurrent.futures.Future | None = None  # `evaluate`, if it is just now
 
     @property
     def share(self) -> range:
@@ -116,31 +117,31 @@ class SeedRunner:
             key = jax.eval_shape(jax.random.key, 0)
             fold_in = pool.submit(self._fold_in.lower(key, self._seeds).compile)
             iterate = pool.submit(self._iterate.lower(states, hyper, np.int32(1)).compile)
+            self._traced = self._evaluate.trace(states, hyper)  # what cannot be is told now
             if evaluation:
                 self.compile_evaluation()
         self._iterate, self._init = iterate.result(), init.result()
         self._fold_in = fold_in.result()
-        if self._compiling is not None:
-            self._compiling.result()
+        if evaluation:
+            self._finish_compiling()
         self.compile_seconds += time.perf_counter() - begin
 
     def compile_evaluation(self) -> None:
-        """Trace `evaluate`, and begin to compile it in the background, if that was left to do.
+        """Begin to compile `evaluate` in the background, if that was left to do.
 
         Calling `evaluate` waits until it is done, adds the wait to `compile_seconds`, and raises
         what the compiler raised.
         """
-        if self._compiling is None:
-            lowered = self._evaluate.lower(self.abstract_states, self.hyper_of_seeds)
+        if self._traced is not None:
+            lowered, self._traced = self._traced.lower(), None
             pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
             self._compiling = pool.submit(lowered.compile)
             pool.shutdown(wait=False)  # its thread ends with its work
 
-    def _evaluation(self) -> Any:
-        """Return the compiled `evaluate`, as soon as it is there."""
+    def _finish_compiling(self) -> None:
         self.compile_evaluation()
-        assert self._compiling is not None
-        return self._compiling.result()
+        if self._compiling is not None:
+            self._evaluate, self._compiling = self._compiling.result(), None
 
     @functools.cached_property
     def bytes_needed(self) -> int:
@@ -150,9 +151,9 @@ class SeedRunner:
         seldom needs most.
         """
         needed = [_needed(self._init), _needed(self._iterate)]
-        if self._compiling is not None and self._compiling.done():
+        if self._traced is None and self._compiling is None:
             # All states are there, though it reads a part of them only.
-            needed.append(_needed(self._compiling.result(), self._bytes_of_states))
+            needed.append(_needed(self._evaluate, self._bytes_of_states))
         return max(needed) * self.sharding.num_devices
 
     @property
@@ -172,14 +173,16 @@ class SeedRunner:
 
     def iterate(self, states: TrainState, num_iterations: int) -> TrainState:
         """Run so many iterations of every seed; `states` is donated."""
-        return self._iterate(states, self.hyper_of_seeds, np.int32(num_iterations))
+        everywhere = NamedSharding(self.sharding.mesh, PartitionSpec())
+        number = jax.device_put(np.int32(num_iterations), everywhere)
+        return self._iterate(states, self.hyper_of_seeds, number)
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
         """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
         begin = time.perf_counter()
-        evaluation = self._evaluation()
+        self._finish_compiling()
         self.compile_seconds += time.perf_counter() - begin
-        metrics = jax.device_get(evaluation(states, self.hyper_of_seeds))
+        metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
         return {name: value[: len(self.share)] for name, value in metrics.items()}
 
     def close(self) -> None:

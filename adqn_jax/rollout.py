@@ -193,7 +193,7 @@ class Interaction:
         begins = (end == TERMINATED) | (end == FINAL)
         after = jax.tree.map(lambda new, old: _select(begins, new, old), fresh, reached)
         if self.env.observes_deterministically:
-            # Looks once, where either goes on, so that nothing computes what both would have shown.
+            # Look once, where a stream goes on: who reads no more than that then pays for no more.
             seen = jax.vmap(self.codec.observe)(after.env_state)
             after = dataclasses.replace(after, observation=seen)
         return after, step

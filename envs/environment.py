@@ -20,8 +20,8 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
     """
 
     #: Whether `observe(key, env_state, None, params)` repeats the observation that `step_env` or
-    #: `reset_env` returned with that state, whatever the key. A replay buffer then stores the
-    #: state alone.
+    #: `reset_env` returned with that state, whatever the key. A trainer then asks for it once a
+    #: step, where the stream goes on, and a replay buffer stores the state alone.
     observes_deterministically: bool = True
 
     @property

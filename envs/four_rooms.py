@@ -124,9 +124,8 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
     ) -> tuple[jax.Array, FourRoomsState]:
         """Draw doors, objects, colours and the agent; `key` is consumed."""
         # One draw for all, as each takes its time, to compile and at every step.
-        for_doors, for_cells, for_colours, for_heading = jnp.split(
-            jax.random.uniform(key, (4 + 4 + 2 + 1,), jnp.float32), (4, 8, 10)
-        )
+        for_doors, for_cells, others = jax.random.uniform(key, (3, 4), jnp.float32)
+        for_colours, for_heading = others[:2], others[2]
         doors = _below(for_doors, self._door_cells.shape[1])
         floor = jnp.concatenate([self._room_cells, self._doors(doors)]).astype(jnp.uint8)
         cells = _choose_distinct(for_cells, floor)
@@ -136,7 +135,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
             beacon=cells[1],
             exits=cells[2:],
             colours=_choose_distinct(for_colours, jnp.array(self.colours, jnp.uint8)),
-            heading=_below(for_heading[0], 4).astype(jnp.uint8),
+            heading=_below(for_heading, 4).astype(jnp.uint8),
             time=jnp.int32(0),
         )
         return self.get_obs(state, params), state

@@ -21,7 +21,7 @@ from runs import files_of, rows_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3
-#: Some seconds of training, a checkpoint every quarter of a second.
+#: Some seconds of training, a checkpoint every quarter of a second, or after each chunk.
 WORDS = (
     *("--env", "heavenhell-1", "--seeds", str(SEEDS), "--log-every", "400", "--num-envs", "2"),
     *("--eval-episodes", "2", "--embedding-size", "4", "--history-size", "8"),

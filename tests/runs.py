@@ -24,7 +24,7 @@ from support import cli, options
 
 ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3  # on two devices: one place is left over
-CHUNKS = 12  # of an iteration each
+CHUNKS = 12  # of an iteration each, four of them between log points
 #: An algorithm of each family, and what its short run needs beyond what all have.
 OF_ALGORITHMS = {
     "adqn": (
@@ -97,14 +97,19 @@ def script(name: str, *words: str, cwd: pathlib.Path) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-def train(*words: str, hooks: Hooks | None = None, algo: str = "adqn") -> Ended:
-    """Run the short run, with further words, below the current folder."""
+def train(
+    *words: str, hooks: Hooks | None = None, algo: str = "adqn", chunk_seconds: float = 0.0
+) -> Ended:
+    """Run the short run, with further words, below the current folder.
+
+    By default chunks are an iteration each, as if every one took too long.
+    """
 
     def main() -> None:
         args = options.parse([*words_of(algo), *words])
         run.train(args, functools.partial(_runner, hooks or {}))
 
-    with mock.patch.object(pace, "CHUNK_SECONDS", 0.0):
+    with mock.patch.object(pace, "CHUNK_SECONDS", chunk_seconds):
         return call(main)
 
 

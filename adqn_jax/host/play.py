@@ -116,12 +116,8 @@ class Play:
         return self.interaction.begin(env_state, self._observe(env_state), memory)
 
     def _observe(self, env_state: PyTree) -> PyTree:
-        env, key = self.interaction.env, jax.random.key(0)  # what was shown is asked for, not drawn
-
-        def of_stream(state: PyTree) -> PyTree:
-            return env.observe(key, state, None, self.interaction.env_params)
-
-        return jax.vmap(of_stream)(env_state)
+        """Return what was shown with these states, leaves [E, ...]."""
+        return jax.vmap(self.interaction.codec.observe)(env_state)
 
 
 def seeds_of(key: Array, number: int) -> Array:

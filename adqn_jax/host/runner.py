@@ -68,9 +68,6 @@ class HostRunner(SeedRunner):
         self._programs.compile(self._hyper(0))
         self.compile_seconds += time.perf_counter() - begin
 
-    def compile_evaluation(self) -> None:
-        """Leave it: its pieces, too, are compiled when they are called first."""
-
     @property
     def bytes_needed(self) -> int:
         """Device memory that the states and a seed's gradient steps need."""

@@ -142,7 +142,9 @@ class Checkpoints:
             host, history = storage.read(self.folder, iterations, bits, self.num_seeds, self.share)
         except (ValueError, KeyError, TypeError) as error:
             step = self.folder / str(iterations)
-            raise ValueError(f"{step} holds no states of this run's networks and buffer") from error
+            raise ValueError(
+                f"{step} holds no states of this run's networks and buffer ({_line(error)})"
+            ) from error
         states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
         self.last = iterations
         return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history

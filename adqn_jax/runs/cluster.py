@@ -1,6 +1,6 @@
 """The processes of a run that was started as several, on one machine or on many.
 
-Seeds never talk. What their processes tell each other, metrics and whether to stop, are short
+Seeds never talk. What their processes tell each other, metrics and how far to go on, are short
 messages in the key-value store of JAX's coordination service, which process 0 keeps: hosts need no
 other connection. All processes ask the same questions in the same order. A process on its own has
 nobody to ask, and answers itself.

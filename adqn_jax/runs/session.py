@@ -176,10 +176,10 @@ class Session:
 
     def advance(self) -> None:
         """Run a chunk and, when a log point is reached, evaluate and record."""
-        started, compiling = time.perf_counter(), self.runner.compile_seconds
         per_log = self.trainer.plan.iterations_per_log
         left = per_log - self.iterations % per_log
-        length = cluster.from_first(lambda: min(self.pace.iterations, left))
+        length = cluster.from_first(lambda: self.pace.of(left))
+        started, compiling = time.perf_counter(), self.runner.compile_seconds
         self.states = jax.block_until_ready(self.runner.iterate(self.states, length))
         self.iterations += length
         self.pace.took(length, time.perf_counter() - started)

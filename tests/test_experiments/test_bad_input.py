@@ -259,6 +259,7 @@ BENCHMARK = [
         "peers --purejaxql . --names heavenhell-1",
         ". is no checkout of purejaxql: it has no purejaxql/pqn_rnn_gymnax.py",
     ),
+    ("peers --purejaxrl . --change A=1", "no setting A; known are LR"),
     ("peers --purejaxql . --names nothing", "unknown environment 'nothing'"),
     ("peers --purejaxql . --algos sarsa", "unknown algorithm 'sarsa'"),
     ("peers --purejaxql . --seconds 0", "seeds must be at least 1, and seconds more than 0"),

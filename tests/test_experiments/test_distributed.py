@@ -27,7 +27,7 @@ WORDS = (
 )
 SHORT = (*WORDS, "--batch-rows", "1", "--total-timesteps", "1600")
 #: Long enough to be interrupted.
-LONG = (*WORDS, "--batch-rows", "1", "--total-timesteps", "6000", "--checkpoint-minutes", "0.02")
+LONG = (*WORDS, "--batch-rows", "1", "--total-timesteps", "6000", "--checkpoint-minutes", "1e-9")
 RUN = ROOT / "experiments" / "run.py"
 FOLDER = pathlib.Path("runs", "heavenhell-1", "dqn", "memoryless")
 

@@ -139,6 +139,17 @@ def make(task: Task) -> Contender:
     return Ours(task, env, env_params)
 
 
+def settings(task: Task) -> dict[str, Any]:
+    """Return the settings of a peer: as published, tuned here, and changed as was asked.
+
+    Raises:
+      ValueError: when it has no such setting.
+    """
+    adapter = PEERS[task.contender]
+    tuned = changed(adapter.PUBLISHED, adapter.TUNED)
+    return changed(tuned, dict(map(_read, task.change)))
+
+
 class Ours:
     """Our preset `fast`, as run.py trains it."""
 
@@ -180,8 +191,7 @@ class Theirs:
 
     def __init__(self, task: Task, env: Any, env_params: Any):
         self._adapter = PEERS[task.contender]
-        config = changed(self._adapter.PUBLISHED, self._adapter.TUNED)
-        self.settings = changed(config, dict(map(_read, task.change)))
+        self.settings = settings(task)
         like = presets.preset("fast", task.env, _LIKE).train
         per_update = self.settings["NUM_ENVS"] * self.settings["NUM_STEPS"]
         self._updates = max(1, round(like.log_every / per_update))

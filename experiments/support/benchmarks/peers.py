@@ -17,7 +17,7 @@ from adqn_jax import envs
 from adqn_jax.results.tables import markdown
 from support import cli, presets
 from support.benchmarks.checkouts import OlderEnvironment
-from support.benchmarks.contenders import PEERS, TARGET, Task, train
+from support.benchmarks.contenders import PEERS, TARGET, Task, settings, train
 from support.benchmarks.output import JsonFile, write
 
 _COMMAND = pathlib.Path(__file__).parents[2] / "benchmark.py"
@@ -120,6 +120,7 @@ def check(task: Task) -> None:
         presets.preset("fast", task.env, task.contender)
         return
     OlderEnvironment(env, env_params)
+    settings(task)
     PEERS[task.contender].load(task.checkout)
 
 

@@ -4,6 +4,7 @@ import errno
 import functools
 import hashlib
 import json
+import math
 import os
 import pathlib
 import resource
@@ -29,6 +30,7 @@ from runs import (
     OF_ALGORITHMS,
     SEEDS,
     Ended,
+    Hooks,
     after,
     compiled,
     files_of,
@@ -108,6 +110,26 @@ def test_stopped_after_every_chunk(any_whole: pathlib.Path) -> None:
     assert ended.code == 0, "a signal in the last chunk finds the run done"
     assert_same_results(folder_of(algo) / "default", any_whole)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "handlers are given back"
+
+
+def test_chunks_end_at_log_points(whole: pathlib.Path) -> None:
+    """They grow, are cut where the host evaluates, and change no number, interrupted or not."""
+    lengths: list[int] = []
+
+    def iterate(method: Callable[..., Any], states: Any, length: int) -> Any:
+        lengths.append(length)
+        if len(lengths) == 7:
+            signal.raise_signal(signal.SIGTERM)
+        return method(states, length)
+
+    hooks: Hooks = {"iterate": iterate}
+    assert train(hooks=hooks, chunk_seconds=math.inf).code == 0
+    assert lengths == [1, 2, 1, 4, 4]
+    assert_same_results(FOLDER / "default", whole)
+    assert train("--overwrite", hooks=hooks, chunk_seconds=math.inf).code == 143
+    assert train("--resume", hooks=hooks, chunk_seconds=math.inf).code == 0
+    assert lengths[5:] == [1, 2, 1, 2, 2, 4]
+    assert_same_results(FOLDER / "default", whole)
 
 
 def test_another_thread() -> None:
