@@ -310,9 +310,16 @@ def test_the_end_of_annealing() -> None:
 
     assert [solved(f"to-a-twentieth-seed-{seed}", seed) for seed in (41, 42, 43)] == [20, 19, 19]
     assert [solved(f"to-a-fifth-seed-{seed}", seed) for seed in (0, 42, 43)] == [20, 20, 20]
-    assert solved("make-run", 0) == 20
+    roots = (0, 50, 51, 52)
+    names = ["make-run", *(f"fast-seed-{root}" for root in roots[1:])]
+    assert list(map(solved, names, roots)) == [19, 20, 20, 20]
+    for name, told in (("lambda-0.9", [20, 20, 20, 19]), ("epsilon-0.3", [19, 19, 20, 20])):
+        assert [solved(f"{name}-seed-{root}", root) for root in roots] == told
+    for root in roots:
+        rows = metrics.read(folder / f"epsilon-0.3-seed-{root}" / "metrics.csv")
+        assert (rows["eval_return"].max(0) >= 0.9).all()
     preset = presets.preset("fast", "carflag", "adqn-vr")
-    for name in ("to-a-fifth-seed-0", "make-run"):
+    for name in ("to-a-fifth-seed-0", *names):
         assert experiment.read(folder / name).config == preset
 
 
