@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
 from adqn_jax import envs as environments
 from adqn_jax.results.figures import check_writable
-from support import options, paper
+from support import chosen, options, paper
 from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.growth import cost, growth
@@ -138,7 +138,7 @@ def start(
         (name, algo): ["--env", name, "--algo", algo, *further] for name in names for algo in algos
     }
     for words in runs.values():
-        options.environment(options.parse(words))  # wrong ones are refused before any begins
+        chosen.environment(options.parse(words))  # wrong ones are refused before any begins
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (name, algo), words in runs.items():
         results.setdefault(name, {})[algo] = seconds_to_progress(words)

@@ -26,7 +26,7 @@ from adqn_jax.results.experiment import CONFIG, Experiment
 from adqn_jax.results.metrics import METRICS
 from adqn_jax.runs.ending import StopError
 from adqn_jax.runs.interrupts import Interrupts
-from support import options, paper
+from support import chosen, options, paper
 
 _RUN = pathlib.Path(__file__).with_name("run.py")
 _FEWEST_ENVS = 4
@@ -202,16 +202,16 @@ def _pair(args: Args, words: list[str]) -> Pair:
     words = [*words, "--preset", args.preset, "--seeds", str(args.seeds), "--seed", str(args.seed)]
     words += ["--out", str(args.out)]
     parsed = options.parse(words)
-    env, env_params = options.environment(parsed)
+    env, env_params = chosen.environment(parsed)
     config = shorten(parsed.config, args.fraction, int(env_params.max_steps_in_episode))
     parsed = dataclasses.replace(parsed, config=config)
     make_trainer(config, env, env_params)  # what cannot be run is refused now
-    folder = options.folder(parsed)
+    folder = chosen.folder(parsed)
     return Pair(
         words=[*options.words(parsed), "--name", str(parsed.name), "--out", str(args.out)],
         folder=folder,
         collected=args.collect and args.collect / folder.relative_to(args.out),
-        experiment=options.experiment(parsed, env),
+        experiment=chosen.experiment(parsed, env),
     )
 
 

@@ -21,14 +21,14 @@ if __name__ == "__main__":
 from adqn_jax import SeedRunner, runs
 from adqn_jax.runs.ending import ALL_FAILED, StopError
 from adqn_jax.runs.interrupts import Interrupts
-from support import options
+from support import chosen, options
 
 
 def train(args: options.Args, make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
     """Train, or only say what it would take; `make_runner` makes what trains."""
-    env, env_params, teacher = options.world(args)
+    env, env_params, teacher = chosen.world(args)
     options.print_unread(args)
-    point = runs.Point(options.experiment(args, env), options.folder(args))
+    point = runs.Point(chosen.experiment(args, env), chosen.folder(args))
     runner = make_runner([point], env, env_params, teacher, **options.hosting(args))
     if args.dry_run:
         runs.describe([point], runner)

@@ -31,7 +31,7 @@ from adqn_jax.runs.ending import CANNOT_WRITE, StopError, reason
 from adqn_jax.runs.folder import Claim, claim
 from adqn_jax.runs.interrupts import Interrupts
 from adqn_jax.runs.memory import TooLargeError
-from support import options
+from support import chosen, options
 from support.grid import Candidate, candidates
 
 
@@ -84,7 +84,7 @@ class Sweep:
         """Train points side by side, if they fit; return how many do."""
         points = [runs.Point(p.experiment, self.folder_of(p)) for p in group]
         args = group[0].args
-        runner = self.make_runner(points, *options.world(args), **options.hosting(args))
+        runner = self.make_runner(points, *chosen.world(args), **options.hosting(args))
         try:
             with runs.prepare(points, runner, self._options(part)) as run:
                 if not self.claimed.begun:  # with its first part, once nothing can be refused
@@ -171,7 +171,7 @@ def dry_run(programs: Sequence[Sequence[Candidate]], make_runner: Callable[..., 
         args = group[0].args
         print(*("", *(point.label for point in group)), sep="\n")
         points = [runs.Point(p.experiment, args.out / p.label) for p in group]
-        runs.describe(points, make_runner(points, *options.world(args), **options.hosting(args)))
+        runs.describe(points, make_runner(points, *chosen.world(args), **options.hosting(args)))
 
 
 def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:

@@ -26,7 +26,7 @@ from adqn_jax.results import experiment, figures, files, load, tables
 from adqn_jax.results.experiment import CONFIG
 from adqn_jax.runs.ending import ALL_FAILED, StopError
 from adqn_jax.runs.interrupts import Interrupts
-from support import asymmetric, options, taught
+from support import asymmetric, chosen, options, taught
 
 ALGORITHMS = ("expert", "ail", "a2d")
 
@@ -66,7 +66,7 @@ def parse(words: list[str]) -> dict[str, options.Args]:
             "must be observation, and history none, without memory_bits"
         )
     for args in asked.values():
-        _, env_params = options.environment(args)
+        _, env_params = chosen.environment(args)
         plan_of(args.config, int(env_params.max_steps_in_episode))
     options.print_unread(*asked.values())
     return asked
@@ -78,10 +78,10 @@ def check_begun(args: options.Args) -> None:
     Raises:
       ValueError: when this run's folder holds such a run.
     """
-    folder = options.folder(args)
+    folder = chosen.folder(args)
     if args.overwrite or not (folder / CONFIG).is_file():
         return
-    asked = options.experiment(args, options.environment(args)[0])
+    asked = chosen.experiment(args, chosen.environment(args)[0])
     before, _ = experiment.read_record(folder)
     # Whose expert it learns from is known only when that is trained.
     experiment.refuse_differences(before | {"expert": ""}, experiment.decided(asked.to_json()))
@@ -94,8 +94,8 @@ def train(args: options.Args, make_runner: Callable[..., SeedRunner]) -> pathlib
       ValueError: when the run cannot be trained, or its folder holds another.
       StopError: when the run ends before it is done, or all seeds have failed.
     """
-    world = options.world(args)
-    point = runs.Point(options.experiment(args, world[0]), options.folder(args))
+    world = chosen.world(args)
+    point = runs.Point(chosen.experiment(args, world[0]), chosen.folder(args))
     runner = make_runner([point], *world)
     if not args.overwrite and load.is_done(point.folder, point.experiment):
         print(f"{point.folder}: finished before", flush=True)

@@ -20,7 +20,7 @@ from adqn_jax import Config, SeedRunner, envs, runs
 from adqn_jax.results import experiment, metrics
 from adqn_jax.results.experiment import Experiment
 from adqn_jax.runs import pace
-from support import cli, options
+from support import chosen, cli, options
 
 ROOT = pathlib.Path(__file__).parents[1]
 SEEDS = 3  # on two devices: one place is left over
@@ -118,7 +118,7 @@ def compiled(algo: str = "adqn") -> SeedRunner:
     """Compile the short run of an algorithm."""
     args = options.parse(words_of(algo))
     env, env_params = envs.make(args.env)
-    point = runs.Point(options.experiment(args, env), pathlib.Path())
+    point = runs.Point(chosen.experiment(args, env), pathlib.Path())
     runner = runs.make_runner([point], env, env_params)
     compile_quickly(runner)
     return runner

@@ -11,7 +11,7 @@ import numpy as np
 
 from adqn_jax import families, make_trainer
 from adqn_jax.results.experiment import Experiment, file_name
-from support import options
+from support import chosen, options
 
 #: Options that may be in a grid: all that decide what is trained, with their types.
 _OPTIONS = options.kinds()
@@ -172,9 +172,9 @@ def _draw(axes: Sequence[Axis], number: int, seed: int) -> list[tuple[str, ...]]
 def _candidate(common: Sequence[str], values: dict[str, str]) -> Candidate:
     words = [word for option, value in values.items() for word in _words(option, value)]
     args = options.parse([*common, *words])
-    env, env_params, teacher = options.world(args)
+    env, env_params, teacher = chosen.world(args)
     make_trainer(args.config, env, env_params, teacher)  # what cannot be run is refused now
-    point = Candidate(values, args, options.experiment(args, env))
+    point = Candidate(values, args, chosen.experiment(args, env))
     for field, reader in families.unread(args.config).items():
         if (option := field.replace("_", "-")) in values:
             raise ValueError(f"at {point.label} nothing reads {option}: it needs {reader}")

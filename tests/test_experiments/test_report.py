@@ -17,7 +17,7 @@ from adqn_jax.results.load import load
 from browser import PATIENCE, browser, complaints, requests
 from policies import save
 from runs import ROOT, call, write_run
-from support import options
+from support import chosen, options
 from support.reports import contents, episodes, page, repeat
 
 RESULTS = ROOT / "docs" / "results"
@@ -161,7 +161,7 @@ def test_the_command_repeats_the_run(run: str) -> None:
     python, script, *words = shlex.split(repeat.command(read))
     assert (python, script) == ("python", "experiments/run.py")
     args = options.parse(words)
-    again = options.experiment(args, envs.make(args.env)[0])
+    again = chosen.experiment(args, envs.make(args.env)[0])
     assert again.settled() == read.settled()
 
 
@@ -171,9 +171,9 @@ def test_the_command_names_the_expert() -> None:
     repeat.EXPERT.write_bytes(b"a policy")
     args = options.parse(["--algo", "ail", "--expert", str(repeat.EXPERT)])
     env = envs.make(args.env)[0]
-    run = options.experiment(args, env)
+    run = chosen.experiment(args, env)
     words = shlex.split(repeat.command(run))[2:]
-    assert options.experiment(options.parse(words), env).settled() == run.settled()
+    assert chosen.experiment(options.parse(words), env).settled() == run.settled()
 
 
 @pytest.mark.usefixtures("own_folder", "short")

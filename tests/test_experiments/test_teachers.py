@@ -20,7 +20,7 @@ from adqn_jax.tabular import expected_return, last_observations, make_pairs
 from policies import save
 from runs import call, compile_quickly
 from settings import imitating
-from support import options, taught
+from support import chosen, options, taught
 
 WORDS = (
     *("--env", "frozenlake", "--seeds", "1", "--total-timesteps", "80", "--log-every", "40"),
@@ -72,9 +72,9 @@ def test_worth_is_of_what_has_no_memory(tmp_path: pathlib.Path) -> None:
 def finish(algo: str) -> pathlib.Path:
     """Write a run that is done and has learnt nothing; return its policy's file."""
     args = options.parse([*WORDS, "--algo", algo])
-    folder = options.folder(args)
+    folder = chosen.folder(args)
     path = without_weights(folder / "policy" / "seed-000.npz", args.env, args.config)
-    experiment.write(folder, options.experiment(args, envs.make(args.env)[0]).to_json())
+    experiment.write(folder, chosen.experiment(args, envs.make(args.env)[0]).to_json())
     row = {"seed": 0, "timesteps": 80, "failed": 0, "training_seconds": 1.0}
     row |= dict.fromkeys(("eval_return", "greedy_return", "divergence"), 0.5)
     metrics.write(folder / "metrics.csv", [row])
@@ -142,8 +142,8 @@ def test_what_is_not_finished_is_begun_or_gone_on_with(
     """With --resume, which a stopped run asks for, or without."""
     asked = teachers.parse([*WORDS, *words])["expert"]
     if begun:
-        options.folder(asked).mkdir(parents=True)
-        experiment.write(options.folder(asked), {})
+        chosen.folder(asked).mkdir(parents=True)
+        experiment.write(chosen.folder(asked), {})
     trained = []
     monkeypatch.setattr(runs, "train", lambda points, runner, how: trained.append(how) or True)
     teachers.train(asked, runs.make_runner)

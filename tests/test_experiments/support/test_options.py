@@ -14,7 +14,7 @@ from adqn_jax import Config, envs, families
 from adqn_jax.runs import sinks
 from drawn import part
 from refusals import attempt
-from support import options, presets
+from support import chosen, options, presets
 from support.reports import repeat
 
 ENVS = (
@@ -60,10 +60,10 @@ def test_what_is_said_is_what_is_read(args: options.Args) -> None:
 def test_the_command_of_a_report_repeats_the_run(args: options.Args) -> None:
     """Whatever decides the numbers of a run, its record alone says how to train the same."""
     env: Any = types.SimpleNamespace(settings={})
-    run = options.experiment(args, env)
+    run = chosen.experiment(args, env)
     python, script, *words = shlex.split(repeat.command(run))
     assert (python, script) == ("python", "experiments/run.py")
-    assert options.experiment(options.parse(words), env).settled() == run.settled()
+    assert chosen.experiment(options.parse(words), env).settled() == run.settled()
 
 
 @given(choices())
@@ -114,8 +114,8 @@ def test_names_name_folders(name: str) -> None:
     if refusal:
         assert "name must be letters, digits" in refusal
         return
-    assert options.folder(args) == pathlib.Path("runs", "carflag", "adqn-vr", name)
-    assert len(options.folder(args).parts) == 4
+    assert chosen.folder(args) == pathlib.Path("runs", "carflag", "adqn-vr", name)
+    assert len(chosen.folder(args).parts) == 4
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_names_name_folders(name: str) -> None:
 def test_bounds_have_folders_of_their_own(words: tuple[str, ...], name: str) -> None:
     """Unless one is named."""
     args = options.parse([*words, "--env", "cleaner:a/b.txt"])
-    assert options.folder(args) == pathlib.Path("runs", "cleaner_a_b.txt", "adqn-vr", name)
+    assert chosen.folder(args) == pathlib.Path("runs", "cleaner_a_b.txt", "adqn-vr", name)
 
 
 def test_kinds_are_all_that_decides_what_is_trained() -> None:
