@@ -10,7 +10,8 @@ OTHER := $(if $(LOCKED),$(NEWEST),$(PINNED))
 SITE := .venv/.ready-docs
 CUDA := .venv/.ready-cuda
 LOCK = locks/python-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
-PIP_INSTALL := pip install --quiet --disable-pip-version-check -e '.[dev]'
+# Bytecode is left to the first import: most of what is installed is never imported.
+PIP_INSTALL := pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
 
 .PHONY: setup lock run figure1 check test test-all docs serve wheel smoke torture gpu lint clean
 

@@ -16,7 +16,7 @@ from support import chosen, options, paper
 from support.benchmarks.draw import draw_measured
 from support.benchmarks.environments import steps_per_second
 from support.benchmarks.growth import cost, growth
-from support.benchmarks.kernels import measure_kernels
+from support.benchmarks.kernels import kernels
 from support.benchmarks.operations import loops_of_a_step
 from support.benchmarks.output import JsonFile, write
 from support.benchmarks.parts import measure_parts
@@ -24,10 +24,10 @@ from support.benchmarks.peers import contender, peers, peers_table
 from support.benchmarks.ppo import ppo
 from support.benchmarks.precision import deviations
 from support.benchmarks.processes import processes
-from support.benchmarks.reference import compare
+from support.benchmarks.reference import reference
 from support.benchmarks.replay import replay_costs, with_small_buffers
 from support.benchmarks.runners import runners
-from support.benchmarks.setting import Setting
+from support.benchmarks.setting import Setting, check_seeds
 from support.benchmarks.start import seconds_to_progress
 from support.benchmarks.timing import no_cache
 from support.benchmarks.train import Throughput, measure
@@ -183,7 +183,7 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
       seeds: seeds, trained side by side.
       json: where to write the results, too.
     """
-    _check_seeds(seeds)
+    check_seeds(seeds)
     results = measure_parts(setting.env, setting.config(), seeds, setting.seconds)
     for name, part in results.items():
         print(f"{name:>32} {part['ms']:8.3f} ms, products alone {part['limit_ms']:8.3f} ms", end="")
@@ -195,27 +195,6 @@ def parts(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
         print(f"and {loop['others']} other operations")
     if json is not None:
         write(json, {"setting": dataclasses.asdict(setting), "parts": results, "loops": loops})
-
-
-def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
-    """Count what a device executes in a gradient step and in an iteration, and how busy it is.
-
-    Args:
-      setting: what is trained.
-      seeds: seeds, trained side by side.
-      json: where to write the results, too.
-    """
-    _check_seeds(seeds)
-    results = measure_kernels(setting.env, setting.config(), seeds)
-    for name, executed in results.items():
-        print(f"{name}: {executed.operations_per_step:,.0f} operations per gradient step", end="")
-        print(f" of {executed.mean_us:.1f} us, busy {executed.busy_share:.0%} of ", end="")
-        print(f"{executed.span_ms / executed.gradient_steps:.2f} ms")
-        for kind in executed.longest:
-            print(f"{kind['ms']:>12.3f} ms in {kind['number']:>7,} x {kind['name'][:80]}")
-    if json is not None:
-        rows = {name: dataclasses.asdict(executed) for name, executed in results.items()}
-        write(json, {"setting": dataclasses.asdict(setting), "seeds": seeds, "kernels": rows})
 
 
 def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> None:
@@ -230,14 +209,8 @@ def draw(json: pathlib.Path, to: pathlib.Path = pathlib.Path("scaling.png")) -> 
     print(f"wrote {to}")
 
 
-def _check_seeds(seeds: int | tuple[int, ...]) -> None:
-    numbers = (seeds,) if isinstance(seeds, int) else seeds
-    if not numbers or min(numbers) < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
-
-
 def _measure_all(setting: Setting, seeds: tuple[int, ...], json: pathlib.Path | None) -> None:
-    _check_seeds(seeds)
+    check_seeds(seeds)
     results = []
     with no_cache():
         for number in seeds:
@@ -252,30 +225,6 @@ def _table(result: Throughput) -> str:
     return "\n".join(
         f"{name:>24} {value:>14,.4g}" for name, value in dataclasses.asdict(result).items()
     )
-
-
-def reference(
-    path: pathlib.Path, setting: Setting, python: str = "python", seeds: int = 20,
-    rounds: int = 3, json: JsonFile = None,
-) -> None:  # fmt: skip
-    """Train the authors' trainer and this one by turns, on the same setting, and compare.
-
-    Args:
-      path: a checkout of github.com/abaisero/asym-rlpo whose dependencies `python` finds.
-      setting: what is trained; of the presets, paper has the authors' networks.
-      python: interpreter to run the authors' trainer with.
-      seeds: seeds of this trainer, side by side; the authors' trains one seed per core.
-      rounds: how often each is measured; the best counts.
-      json: where to write the results, too.
-    """
-    _check_seeds(seeds)
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
-    result = compare(path, python, setting.env, setting.config(), seeds, rounds)
-    for name, value in result.items():
-        print(f"{name:>40} {value:>14,.4g}")
-    if json is not None:
-        write(json, {"setting": dataclasses.asdict(setting), "reference": result})
 
 
 def main() -> None:

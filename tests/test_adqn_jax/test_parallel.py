@@ -1,5 +1,7 @@
 """Seeds over devices: whatever the device, and however the seeds are laid out on it."""
 
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,17 +129,31 @@ def test_places_left_over_are_not_reported() -> None:
     np.testing.assert_array_equal(doubled[SEEDS:], expected[-1:].repeat(runner.places - SEEDS))
 
 
-def test_evaluation_compiled_while_training(one_by_one: Any) -> None:
+def slowed(function: Callable[[], Any], seconds: float) -> Callable[[], Any]:
+    """Return a function that takes so much longer."""
+
+    def slow() -> Any:
+        time.sleep(seconds)
+        return function()
+
+    return slow
+
+
+def test_evaluation_compiled_while_training(
+    one_by_one: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is left out until asked for, gives the same bits, and its wait counts as compiling."""
     runner = SeedRunner(make_trainer(CONFIG, ENV, ENV.default_params), SEEDS, HYPER)
     runner.compile(evaluation=False)
     assert runner._compiling is None, "training begins before"
     states = runner.iterate(runner.init(jax.random.key(0)), ITERATIONS)
     runner.compile_evaluation()
-    assert runner._compiling is not None
     states, before = runner.iterate(states, ITERATIONS), runner.compile_seconds
+    compiling, waits = runner._compiling, 0.2
+    assert compiling is not None
+    monkeypatch.setattr(compiling, "result", slowed(compiling.result, waits))
     metrics = runner.evaluate(states)
-    assert runner.compile_seconds > before
+    assert runner.compile_seconds - before >= waits
     for ours, theirs in zip(
         jax.tree.leaves((states, metrics)), jax.tree.leaves(one_by_one[1:]), strict=True
     ):

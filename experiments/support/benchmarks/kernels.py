@@ -10,6 +10,8 @@ from typing import Any
 import jax
 
 from adqn_jax import Config, SeedRunner, envs, make_trainer
+from support.benchmarks.output import JsonFile, write
+from support.benchmarks.setting import Setting, check_seeds
 from support.benchmarks.train import timed_parts
 
 _LONGEST = 10  # kinds of operations that are named
@@ -28,6 +30,27 @@ class Executed:
     busy_share: float
     mean_us: float  # of an operation
     longest: list[dict[str, Any]]  # kinds of operations that took most: name, number, ms
+
+
+def kernels(setting: Setting, seeds: int = 20, json: JsonFile = None) -> None:
+    """Count what a device executes in a gradient step and in an iteration, and how busy it is.
+
+    Args:
+      setting: what is trained.
+      seeds: seeds, trained side by side.
+      json: where to write the results, too.
+    """
+    check_seeds(seeds)
+    results = measure_kernels(setting.env, setting.config(), seeds)
+    for name, executed in results.items():
+        print(f"{name}: {executed.operations_per_step:,.0f} operations per gradient step", end="")
+        print(f" of {executed.mean_us:.1f} us, busy {executed.busy_share:.0%} of ", end="")
+        print(f"{executed.span_ms / executed.gradient_steps:.2f} ms")
+        for kind in executed.longest:
+            print(f"{kind['ms']:>12.3f} ms in {kind['number']:>7,} x {kind['name'][:80]}")
+    if json is not None:
+        rows = {name: dataclasses.asdict(executed) for name, executed in results.items()}
+        write(json, {"setting": dataclasses.asdict(setting), "seeds": seeds, "kernels": rows})
 
 
 def measure_kernels(env_name: str, config: Config, num_seeds: int) -> dict[str, Executed]:

@@ -1,5 +1,6 @@
 """The authors' trainer beside this one, on the same setting, by turns."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,8 @@ import jax
 
 from adqn_jax import Config, SeedRunner, envs, make_trainer
 from support import cli
+from support.benchmarks.output import JsonFile, write
+from support.benchmarks.setting import Setting, check_seeds
 
 #: Their names of environments.
 _NAMES = {
@@ -20,6 +23,30 @@ _NAMES = {
 }
 _SHORT, _LONG = 1_000, 4_000  # timesteps simulated after the first data; the difference is timed
 _ITERATIONS = 8  # of ours that are timed together
+
+
+def reference(
+    path: pathlib.Path, setting: Setting, python: str = "python", seeds: int = 20,
+    rounds: int = 3, json: JsonFile = None,
+) -> None:  # fmt: skip
+    """Train the authors' trainer and this one by turns, on the same setting, and compare.
+
+    Args:
+      path: a checkout of github.com/abaisero/asym-rlpo whose dependencies `python` finds.
+      setting: what is trained; of the presets, paper has the authors' networks.
+      python: interpreter to run the authors' trainer with.
+      seeds: seeds of this trainer, side by side; the authors' trains one seed per core.
+      rounds: how often each is measured; the best counts.
+      json: where to write the results, too.
+    """
+    check_seeds(seeds)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    result = compare(path, python, setting.env, setting.config(), seeds, rounds)
+    for name, value in result.items():
+        print(f"{name:>40} {value:>14,.4g}")
+    if json is not None:
+        write(json, {"setting": dataclasses.asdict(setting), "reference": result})
 
 
 def compare(

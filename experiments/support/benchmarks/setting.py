@@ -50,3 +50,14 @@ def value_based(preset: str, env: str, algo: str) -> Config:
     if not isinstance(config, Config):
         raise ValueError(f"{algo} has no replay: benchmark.py measures value-based algorithms")
     return config
+
+
+def check_seeds(seeds: int | tuple[int, ...]) -> None:
+    """Refuse what are no numbers of seeds.
+
+    Raises:
+      ValueError: when one is below 1, or there is none.
+    """
+    numbers = (seeds,) if isinstance(seeds, int) else seeds
+    if not numbers or min(numbers) < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
