@@ -323,7 +323,7 @@ def test_the_end_of_annealing() -> None:
         assert experiment.read(folder / name).config == preset
 
 
-@pytest.mark.parametrize("algo", ["adqn-vr", "adqn"])
+@pytest.mark.parametrize("algo", ["adqn-vr", "adqn", "dqn"])
 def test_protocol_of_the_paper(algo: str) -> None:
     """Returns of four seeds on Heaven-Hell-3, as figure1.md has them."""
     raw = f"results/heavenhell-3/{algo}/paper/metrics.csv"
@@ -337,6 +337,8 @@ def test_protocol_of_the_paper(algo: str) -> None:
         ", ".join(f"{x:.2g}" for x in rows["eval_return"][-1]),
     )  # fmt: skip
     assert f"| {' | '.join(cells)} |" in (DOCS / "figure1.md").read_text()
+    without = metrics.read(DOCS / "results/heavenhell-3/dqn/paper/metrics.csv")
+    assert algo == "dqn" or last.min() > without["behaviour_return"][-1].max()
 
 
 def test_small_network_does_no_harm() -> None:
