@@ -315,9 +315,16 @@ def test_the_end_of_annealing() -> None:
     assert list(map(solved, names, roots)) == [19, 20, 20, 20]
     for name, told in (("lambda-0.9", [20, 20, 20, 19]), ("epsilon-0.3", [19, 19, 20, 20])):
         assert [solved(f"{name}-seed-{root}", root) for root in roots] == told
-    for root in roots:
-        rows = metrics.read(folder / f"epsilon-0.3-seed-{root}" / "metrics.csv")
-        assert (rows["eval_return"].max(0) >= 0.9).all()
+    for name in ("epsilon-0.3", "discount-0.985"):
+        for root in roots:
+            rows = metrics.read(folder / f"{name}-seed-{root}" / "metrics.csv")
+            assert (rows["eval_return"].max(0) >= 0.9).all()
+    others = [solved(f"discount-0.985-seed-{root}", root) for root in (*roots, 61, 62, 63)]
+    assert (sum(others[:4]), others[4:]) == (79, [20, 18, 19])
+    swept = metrics.read(
+        DOCS / "results/sweeps/carflag-epsilon/epsilon-end=0.2,rate-end=0.2/metrics.csv"
+    )
+    assert (swept["eval_return"][-1] >= 0.9).sum() == 40
     preset = presets.preset("fast", "carflag", "adqn-vr")
     for name in ("to-a-fifth-seed-0", *names):
         assert experiment.read(folder / name).config == preset
