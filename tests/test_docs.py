@@ -554,6 +554,21 @@ def test_exits_that_are_taken(label: str, run: str) -> None:
     assert line in (DOCS / "fast.md").read_text(), line
 
 
+def test_fast_on_memory_four_rooms() -> None:
+    """The run of fast.md with a falling epsilon has the preset; four of five seeds end so."""
+    folder = DOCS / "results" / "memory-four-rooms-7x7" / "adqn"
+    preset = presets.preset("fast", "memory-four-rooms-7x7", "adqn")
+    assert experiment.read(folder / "falling-epsilon").config == preset
+    success = metrics.read(folder / "falling-epsilon" / "metrics.csv")["eval_success"]
+    ends = np.sort(success[-4:].mean(0)).round(2)
+    assert (ends[0], ends[1], ends[-1]) == pytest.approx((0.82, 0.97, 0.99))
+    at = {"falling-epsilon": 0.87, "fast": 0.89, "falling-from-1-stopped": 0.70}
+    for name, told in at.items():
+        rows = metrics.read(folder / name / "metrics.csv")
+        near = np.abs(rows["timesteps"][:, 0] - 1_106_000).argmin()
+        assert rows["eval_success"][near].mean() == pytest.approx(told, abs=0.005)
+
+
 def test_table_of_binding() -> None:
     """Accuracies of fast.md, by the number of episodes, are those measured."""
     page = (DOCS / "fast.md").read_text()
