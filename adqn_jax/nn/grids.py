@@ -90,13 +90,13 @@ class PairEncoder(nn.Module):
     def __call__(self, grid: Array, channels: Sequence[Array], flats: Sequence[Array]) -> Array:
         """Encode [..., R, C, K] indices, [..., R, C] channels and [..., N] flats."""
         anywhere = pairs(grid, self.num_indices)
-        whole = [anywhere, *(flat.astype(anywhere.dtype) for flat in flats)]
-        light = Linear(_OF_CELL, xavier_relu, name="grid")(jnp.concatenate(whole, axis=-1))
+        told = [anywhere, *(flat.astype(anywhere.dtype) for flat in flats)]
+        whole = jnp.concatenate(told, axis=-1)
+        light = Linear(_OF_CELL, xavier_relu, name="grid")(whole)
         cells = _cells(Embedding(self.num_indices, _OF_INDEX, name="index"), grid, channels)
         cells = Linear(_OF_CELL, xavier_relu, name="cell")(cells) + light[..., None, None, :]
         placed = nn.relu(Linear(_OF_PLACE, xavier_relu, name="place")(nn.relu(cells)))
-        joined = [_flat(placed), *whole]
-        return nn.relu(Linear(self.features, xavier_relu)(jnp.concatenate(joined, axis=-1)))
+        return nn.relu(Linear(self.features, xavier_relu)(_flat(placed), whole))
 
 
 def pairs(grid: Array, num_indices: int) -> Array:

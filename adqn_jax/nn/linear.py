@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from adqn_jax.nn.initial import Initializer, later, normal
 from adqn_jax.types import Array
@@ -45,11 +46,20 @@ class Linear(nn.Module):
     kernel_init: Initializer
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Map [..., I] to [..., features]."""
-        kernel = self.param("kernel", later(self.kernel_init), (x.shape[-1], self.features))
+    def __call__(self, *parts: Array) -> Array:
+        """Map what parts, [..., I] each, are when they are joined, to [..., features].
+
+        Each is multiplied by its rows of the kernel: nothing is copied, and no gradient is computed
+        of a part that nothing has learned, however wide.
+        """
+        widths = [part.shape[-1] for part in parts]
+        kernel = self.param("kernel", later(self.kernel_init), (sum(widths), self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return linear(x, kernel, bias)
+        first, *others = jnp.split(kernel, np.cumsum(widths)[:-1].tolist())
+        result = linear(parts[0], first, bias)
+        for part, rows in zip(parts[1:], others, strict=True):
+            result = result + linear(part, rows, jnp.zeros_like(bias))
+        return result
 
 
 class Embedding(nn.Module):
