@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 T = TypeVar("T")
 
 
@@ -61,7 +63,8 @@ class ReadWhen:
         return self.needs or f"--{self.option.replace('_', '-')} {' or '.join(self.values)}"
 
 
-RECURRENT = ReadWhen("history", ("gru", "lstm"))
+History = Literal["gru", "lstm", "none"]
+RECURRENT = ReadWhen("history", tuple(name for name in get_args(History) if name != "none"))
 _HISTORIES = ReadWhen(
     "acts_on_state", False, "an algorithm that sees histories, any but expert and dagger"
 )
@@ -71,7 +74,7 @@ _HISTORIES = ReadWhen(
 class NetworkConfig:
     """Sizes and initial weights of networks."""
 
-    history: Annotated[Literal["gru", "lstm", "none"], _HISTORIES] = "gru"
+    history: Annotated[History, _HISTORIES] = "gru"
     """What stands for the history: a GRU's state, an LSTM's, or only the features of the
     observation, which makes Q(o,a) of Q(h,a), a lower bound. Not read by `expert` and `dagger`."""
     embedding_size: Annotated[int, Range(1)] = 64
@@ -206,6 +209,17 @@ def check(config: BaseConfig) -> None:
                 each = " each" if isinstance(value, tuple) else ""
                 if not all(entry in limits for entry in entries):
                     raise ValueError(f"{name} must be {limits}{each}, got {value}")
+                if not all(map(_fits, entries)):
+                    raise ValueError(f"{name} must fit into 32 bits{each}, got {value}")
+
+
+def _fits(value: float) -> bool:
+    """Whether 32 bits hold a number, which is not 0 there unless it is."""
+    if isinstance(value, int):
+        return abs(value) < 2**31
+    with np.errstate(over="ignore"):
+        short = np.float32(value)
+    return bool(np.isfinite(short)) and bool(short) == bool(value)
 
 
 def find_algorithm(algorithms: Mapping[str, T], name: str) -> T:

@@ -10,6 +10,9 @@ from gymnax.environments import spaces as gymnax_spaces
 from adqn_jax import spaces
 from adqn_jax.types import PyTree, Spec, steps_on_host
 
+_OURS = "adqn_jax."
+#: By how many it is asked whether observations follow from states.
+_RESETS = 8
 _METHODS = (
     "reset_env", "step_env", "observe", "is_truncated", "observation_space", "privileged_state",
     "privileged_state_space",
@@ -31,6 +34,8 @@ def check(env: Any, env_params: Any) -> None:
         )
     _check_time_limit(name, env_params)
     _check_actions(name, env, env_params)
+    for declared in ("observation_space", "privileged_state_space"):
+        _check_space(f"{name}.{declared}", getattr(env, declared)(env_params))
     key = jax.ShapeDtypeStruct((), jax.eval_shape(jax.random.key, 0).dtype)
     if steps_on_host(env):  # it checks by itself what simulators answer
         state = _shapes(f"{name}.blank", lambda: env.blank(env_params))
@@ -45,11 +50,45 @@ def check(env: Any, env_params: Any) -> None:
                     f"{name}: observe must return what reset_env does, {_told(observation)}, got "
                     f"{_told(again)}"
                 )
+            if not type(env).__module__.startswith(_OURS):  # whose tests have asked
+                _check_repeats(name, env, env_params)
     _check_element(f"{name}.reset_env", "observation_space", observation,
                    env.observation_space(env_params))  # fmt: skip
     privileged = _shapes(f"{name}.privileged_state", env.privileged_state, state, env_params)
     _check_element(f"{name}.privileged_state", "privileged_state_space", privileged,
                    env.privileged_state_space(env_params))  # fmt: skip
+
+
+def _check_space(what: str, space: Any) -> None:
+    """Refuse a space that no network reads."""
+    parts = space.spaces.values() if isinstance(space, gymnax_spaces.Dict) else [space]
+    for part in parts:
+        if not isinstance(part, gymnax_spaces.Discrete | gymnax_spaces.Box):
+            raise ValueError(
+                f"{what} is {_told(part)}: known are Discrete spaces, Boxes, and Dicts of these"
+            )
+
+
+def _check_repeats(name: str, env: Any, env_params: Any) -> None:
+    """Compare, for some keys, what a reset shows with what `observe` says of its state."""
+
+    def differs(key: jax.Array) -> jax.Array:
+        key_reset, key_observe = jax.random.split(key)
+        shown, state = env.reset_env(key_reset, env_params)
+        again = env.observe(key_observe, state, None, env_params)
+        pairs = zip(jax.tree.leaves(shown), jax.tree.leaves(again), strict=True)
+        # What is computed in another program may be rounded otherwise.
+        close = [jnp.isclose(x, y, rtol=1e-4, atol=1e-4, equal_nan=True).all() for x, y in pairs]
+        return ~jnp.stack(close).all()
+
+    with jax.ensure_compile_time_eval():
+        keys = jax.random.split(jax.random.key(0), _RESETS)
+        if jax.jit(jax.vmap(differs))(keys).any():
+            raise ValueError(
+                f"{name}: observe says another thing of a state than reset_env has shown. Where "
+                f"observations are drawn, or are more than the state tells, the class must set "
+                f"observes_deterministically to False"
+            )
 
 
 def _check_time_limit(name: str, env_params: Any) -> None:
@@ -66,7 +105,7 @@ def _check_time_limit(name: str, env_params: Any) -> None:
 
 
 def _check_actions(name: str, env: Any, env_params: Any) -> None:
-    space = env.action_space(env_params) if hasattr(env, "action_space") else None
+    space = spaces.declared_actions(env, env_params)
     if isinstance(space, gymnax_spaces.Box):
         _check_box_of_actions(name, space)
         return
@@ -75,7 +114,12 @@ def _check_actions(name: str, env: Any, env_params: Any) -> None:
             f"{name} has the action space {_told(space)}: there must be a Discrete one, or a flat "
             f"Box of floats"
         )
-    number = getattr(env, "num_actions", None)
+    try:
+        number = getattr(env, "num_actions", None)
+    except NotImplementedError:  # as gymnax has it
+        number = None
+    if number is None and space is not None:
+        return
     counts = isinstance(number, int | np.integer) and number >= 1
     if not counts or (space is not None and space.n != number):
         expected = "a number of at least 1" if space is None else f"{space.n}, as action_space says"

@@ -122,15 +122,14 @@ class SeedRunner:
                 self.compile_evaluation()
         self._iterate, self._init = iterate.result(), init.result()
         self._fold_in = fold_in.result()
-        if evaluation:
-            self._finish_compiling()
         self.compile_seconds += time.perf_counter() - begin
+        if evaluation:
+            self.finish_compiling()
 
     def compile_evaluation(self) -> None:
         """Begin to compile `evaluate` in the background, if that was left to do.
 
-        Calling `evaluate` waits until it is done, adds the wait to `compile_seconds`, and raises
-        what the compiler raised.
+        Calling `evaluate` waits until it is done, as `finish_compiling` does.
         """
         if self._traced is not None:
             lowered, self._traced = self._traced.lower(), None
@@ -138,17 +137,24 @@ class SeedRunner:
             self._compiling = pool.submit(lowered.compile)
             pool.shutdown(wait=False)  # its thread ends with its work
 
-    def _finish_compiling(self) -> None:
-        self.compile_evaluation()
-        if self._compiling is not None:
-            self._evaluate, self._compiling = self._compiling.result(), None
+    def finish_compiling(self) -> bool:
+        """Wait until `evaluate` is compiled, too; say whether it had not been.
 
-    @functools.cached_property
+        The wait is added to `compile_seconds`. Raises what the compiler raised.
+        """
+        begin = time.perf_counter()
+        self.compile_evaluation()
+        if self._compiling is None:
+            return False
+        self._evaluate, self._compiling = self._compiling.result(), None
+        self.compile_seconds += time.perf_counter() - begin
+        return True
+
+    @property
     def bytes_needed(self) -> int:
         """Device memory of the program that needs most, with states, over all devices.
 
-        It is of those that are compiled when it is asked first: `evaluate` may be left to do, and
-        seldom needs most.
+        It is of those compiled by now: `evaluate` may be left to do, and seldom needs most.
         """
         needed = [_needed(self._init), _needed(self._iterate)]
         if self._traced is None and self._compiling is None:
@@ -179,9 +185,7 @@ class SeedRunner:
 
     def evaluate(self, states: TrainState) -> dict[str, np.ndarray]:
         """Evaluate every seed of every point; arrays [total_seeds], or [len(share)]."""
-        begin = time.perf_counter()
-        self._finish_compiling()
-        self.compile_seconds += time.perf_counter() - begin
+        self.finish_compiling()
         metrics = jax.device_get(self._evaluate(states, self.hyper_of_seeds))
         return {name: value[: len(self.share)] for name, value in metrics.items()}
 

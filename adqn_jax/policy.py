@@ -14,11 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnax.environments.spaces import Box
+from gymnax.environments.spaces import Box, Dict
 
 from adqn_jax import spaces
 from adqn_jax.agent import Networks
 from adqn_jax.families import family_of
+from adqn_jax.results import files
 from adqn_jax.spaces import Spaces
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, Carry, Environment, Inputs, Params, PyTree, Spec
@@ -70,18 +71,20 @@ class Policy:
 
     def act(
         self, carry: Carry, observation: PyTree, key: Array, epsilon: Array | float = 0.0,
-        greedy: bool | None = None,
+        greedy: bool | None = None, state: PyTree | None = None,
     ) -> tuple[Array, Carry, Array]:  # fmt: skip
         """Choose an action as in evaluation, but with probability `epsilon` uniform.
 
         Args:
           carry: from `initial_carry`, or from the step before.
-          observation: an element of `observation_space`, [..., *shape], or what NumPy makes one of.
+          observation: an element of `observation_space`, [..., *shape]; lists of numbers will do.
           key: consumed; it matters only where `epsilon` is not 0 or the policy draws its actions.
           epsilon: probability of a random action.
           greedy: whether a policy with probabilities takes the most probable action, or the mean
             of continuous ones, instead of drawing one; None: as in its run's evaluations. Values
             are greedy.
+          state: the privileged state, an element of `state_space`, [..., *shape]: for `expert` and
+            `dagger`, which act on it. Nobody else reads it.
 
         Returns:
           The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
@@ -91,12 +94,13 @@ class Policy:
 
         Raises:
           ValueError: when the observation's shape is not that of the carry and the space, or it is
-            outside of a Discrete space; or values are told not to be greedy.
+            outside of a Discrete space; or values are told not to be greedy. Compiled, it cannot
+            look at numbers: what is outside then makes values and memory NaN.
           jax.errors.TracerBoolConversionError: when `greedy` is traced; it is part of the program.
         """
         greedy = None if greedy is None else bool(greedy)
         seen = self._checked(observation, carry.start.shape)
-        inputs = Inputs(seen, None, carry.action_tm1, carry.start)
+        inputs = Inputs(seen, state, carry.action_tm1, carry.start)
         who = self.networks.actor(self.params, epsilon, greedy)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
         after = Carry(memory, action, jnp.zeros_like(carry.start))
@@ -127,10 +131,12 @@ class Policy:
                 f"an expert gives a probability to each action: this policy of {name} has "
                 f"continuous ones"
             )
-        return Teacher(self.params, self.networks, observes_state, family.scores)
+        state = self.observation_space if observes_state else self.state_space
+        seen = Spaces(self.observation_space, state, self.action_space)
+        return Teacher(self.params, self.networks, observes_state, family.scores, seen)
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
-        observation = jax.tree.map(jnp.asarray, observation)
+        observation = _arrays(observation, self.observation_space)
         element = jax.eval_shape(lambda: spaces.zeros(self.observation_space))
         expected = jax.tree.map(lambda x: (*lead, *x.shape), element)
         shapes = jax.tree.map(lambda x: x.shape, observation)
@@ -147,13 +153,23 @@ def make_policy(
     """Return one seed's parameters as a policy; JSON must be able to hold what is said `about` it.
 
     `Trainer.acting_params` chooses the parameters.
+
+    Raises:
+      ValueError: when they are not those of one seed of this run.
     """
     seen = Spaces.of(env, env_params)
-    return Policy(config, seen.observation, seen.state, seen.action, params, about)
+    policy = Policy(config, seen.observation, seen.state, seen.action, params, about)
+    if problem := _misfit(_expected(policy), _named_leaves(params)):
+        raise ValueError(f"these are no parameters of one seed: {problem}")
+    return policy
 
 
-def save_policy(path: pathlib.Path, policy: Policy) -> None:
-    """Write a policy; the file, ending in `.npz`, appears whole or not at all."""
+def save_policy(path: pathlib.Path | str, policy: Policy) -> None:
+    """Write a policy; the file, best called `.npz`, appears whole or not at all.
+
+    A folder that is missing is made.
+    """
+    path = files.with_folder(pathlib.Path(path))
     arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(policy.params).items()}
     described = {
         "format": FORMAT,
@@ -165,10 +181,8 @@ def save_policy(path: pathlib.Path, policy: Policy) -> None:
         "about": policy.about,
     }
     arrays[_METADATA] = np.array(json.dumps(described))
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # only newer ones have allow_pickle
-    partial.replace(path)
 
 
 def load_policy(path: pathlib.Path | str) -> Policy:
@@ -209,18 +223,35 @@ def _actions(described: dict[str, Any]) -> Spec:
 
 def _fill(path: pathlib.Path | str, policy: Policy, arrays: dict[str, np.ndarray]) -> Params:
     """Put arrays where the networks have parameters; a module without any has an empty place."""
-    expected = jax.eval_shape(functools.partial(_init, policy), jax.random.key(0))
-    needed = {name: leaf.shape for name, leaf in _named_leaves(expected).items()}
-    given = {name: array.shape for name, array in arrays.items()}
-    for name in sorted({*needed, *given}):
-        if needed.get(name) != given.get(name):
-            raise ValueError(
-                f"{path} holds no whole policy: {name} has shape {given.get(name)}, needed is "
-                f"{needed.get(name)}"
-            )
-    leaves = [jnp.asarray(arrays[name]) for name in needed]
+    expected = _expected(policy)
+    if problem := _misfit(expected, arrays):
+        raise ValueError(f"{path} holds no whole policy: {problem}")
+    leaves = [jnp.asarray(arrays[name]) for name in _named_leaves(expected)]
     params: Params = jax.tree.unflatten(jax.tree.structure(expected), leaves)
     return params
+
+
+def _expected(policy: Policy) -> Params:
+    """Return the shapes of a policy's parameters."""
+    shapes: Params = jax.eval_shape(functools.partial(_init, policy), jax.random.key(0))
+    return shapes
+
+
+def _misfit(expected: Params, given: dict[str, Any]) -> str:
+    """Say which parameter, by its name, has not the shape that is expected; nothing if all have."""
+    needed = {name: leaf.shape for name, leaf in _named_leaves(expected).items()}
+    there = {name: leaf.shape for name, leaf in given.items()}
+    for name in sorted({*needed, *there}):
+        if needed.get(name) != there.get(name):
+            return f"{name} has shape {there.get(name)}, needed is {needed.get(name)}"
+    return ""
+
+
+def _arrays(element: Any, space: Spec) -> PyTree:
+    """Make arrays of an element of a space, whose numbers may be in lists."""
+    if isinstance(space, Dict) and isinstance(element, dict) and {*element} == {*space.spaces}:
+        return {name: _arrays(element[name], of) for name, of in space.spaces.items()}
+    return jax.tree.map(jnp.asarray, element) if isinstance(element, dict) else jnp.asarray(element)
 
 
 def _init(policy: Policy, key: Array) -> Params:

@@ -49,15 +49,22 @@ def action_space(env: Environment, env_params: Any) -> Spec:
 
     An environment without an `action_space` has `num_actions`. May be asked while JAX traces.
     """
-    declared = getattr(env, "action_space", None)
-    if declared is None:
-        return spaces.Discrete(int(env.num_actions))
     with jax.ensure_compile_time_eval():
-        space = declared(env_params)
+        space = declared_actions(env, env_params)
+        if space is None:
+            return spaces.Discrete(int(env.num_actions))
         if not isinstance(space, spaces.Box):
             return space
         low, high = bounds(space)
     return spaces.Box(low, high, tuple(space.shape), jnp.dtype(jnp.float32))
+
+
+def declared_actions(env: Environment, env_params: Any) -> Spec | None:
+    """Return the space of actions that an environment declares, if it does."""
+    try:
+        return getattr(env, "action_space", lambda _: None)(env_params)
+    except NotImplementedError:  # as gymnax has it
+        return None
 
 
 def no_action(space: Spec, *lead: int) -> Array:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.agent import Networks
+from adqn_jax.spaces import Spaces, same
 from adqn_jax.types import Array, Inputs, Params
 
 
@@ -24,6 +25,26 @@ class Teacher:
     """Whether the state is what it observes, as it was trained with `--observe state`."""
     scores: Literal["values", "log-probabilities"] = struct.field(pytree_node=False)
     """What its networks say of actions; by values it takes the best one."""
+    spaces: Spaces | None = struct.field(pytree_node=False, default=None)
+    """That it was trained on; None: nobody compares them."""
+
+    def check(self, here: Spaces) -> None:
+        """Compare what it was trained on with what it is to teach on.
+
+        Raises:
+          ValueError: when states or actions differ.
+        """
+        if self.spaces is None:
+            return
+        for what, of_teacher, needed in (
+            ("states", self.spaces.state, here.state),
+            ("actions", self.spaces.action, here.action),
+        ):
+            if not same(of_teacher, needed):
+                raise ValueError(
+                    f"the teacher does not fit the environment: its {what} are those of "
+                    f"{of_teacher}, needed is {needed}"
+                )
 
     def log_probs(self, params: Params, inputs: Inputs) -> Array:
         """Return log π(.|s), float [..., A], of slots with leaves [...]; the state must be there.

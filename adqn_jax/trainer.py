@@ -24,6 +24,7 @@ from adqn_jax.evaluation import Evaluation, Metrics
 from adqn_jax.plan import Plan
 from adqn_jax.replay import SlotCodec
 from adqn_jax.rollout import Gathered, Interaction
+from adqn_jax.spaces import Spaces
 from adqn_jax.teacher import Teacher
 from adqn_jax.types import Array, EpisodeWindow, Params, Rollout, Stream, TrainState
 
@@ -67,7 +68,8 @@ def make_trainer(
 
     Raises:
       ValueError: when the configuration contradicts itself or the environment, or the environment
-        breaks the contract (`contract.check`), or an expert is missing or out of place.
+        breaks the contract (`contract.check`), or an expert is missing, out of place, or of another
+        environment.
     """
     family = families.family_for(config)
     contract.check(env, env_params)
@@ -75,6 +77,8 @@ def make_trainer(
     families.check_actions(config.algorithm, codec.action_space)
     if teacher is not None and not family.taught:
         raise ValueError(f"{config.algorithm} takes no expert")
+    if teacher is not None:
+        teacher.check(Spaces.of(env, env_params))
     agent = family.make_agent(config, codec, *([teacher] if family.taught else []))
     return Trainer(config, agent, Interaction(codec))
 

@@ -25,6 +25,18 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
     observes_deterministically: bool = True
 
     @property
+    def default_params(self) -> TEnvParams:
+        """Parameters; a subclass says what they are, the longest episode among them.
+
+        Raises:
+          ValueError: when it does not; gymnax's own have episodes of one step.
+        """
+        raise ValueError(
+            f"{self.name} has no default_params: they need max_steps_in_episode, the longest "
+            f"episode, in steps"
+        )
+
+    @property
     def settings(self) -> dict[str, Any]:
         """All that decides how it behaves beside its class, as JSON can hold it.
 
@@ -61,6 +73,12 @@ class PrivilegedEnvironment(Environment[TEnvState, TEnvParams]):
         action: int | float | jax.Array | None,
         params: TEnvParams,
     ) -> Any:
-        """Return the observation of `state`; by default it does not depend on key or action."""
-        del key, action
-        return self.get_obs(state, params)
+        """Return the observation of `state`: gymnax's `get_obs`, which may draw with the key.
+
+        It is given the key where `observes_deterministically` is False. An observation that also
+        depends on the action needs an `observe` of its own.
+        """
+        del action
+        if self.observes_deterministically:
+            return self.get_obs(state, params)
+        return self.get_obs(state, params, key)

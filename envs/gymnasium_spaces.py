@@ -114,6 +114,18 @@ def element_of(numbers: Any, space: Any) -> Any:
     return numbers
 
 
+def observable(observation: Any, space: Any) -> Any:
+    """Return what a policy is given for an observation of a space of Gymnasium.
+
+    It differs where the space is a MultiDiscrete, a MultiBinary, a Tuple, or a Discrete one that
+    does not begin with 0.
+
+    Raises:
+      ValueError: when the observation is none of the space's.
+    """
+    return element_of(stored(observation, space, "the observation"), space)
+
+
 def zeros(space: Any) -> Any:
     """Return what an element is stored as, in zeros."""
     if isinstance(space, theirs.Dict | theirs.Tuple):
@@ -143,7 +155,11 @@ def guessed(value: Any) -> Any:
 
 
 def executable(action: np.ndarray, space: Any) -> Any:
-    """Return what Gymnasium is given for an action of the space that `actions` declares."""
+    """Return what Gymnasium is given for a policy's action, of the space that `actions` declares.
+
+    It differs where Gymnasium's space is a MultiDiscrete, or a Discrete one that does not begin
+    with 0.
+    """
     if isinstance(space, theirs.Box):
         return np.asarray(action, space.dtype)
     if isinstance(space, theirs.MultiDiscrete):

@@ -149,19 +149,17 @@ class Privileged(_Wrapper):
         self.observes_deterministically = getattr(env, "observes_deterministically", False)
         self._privileged = privileged
         self._space = space
-        self._observed = None if observed is None else np.asarray(observed, np.int32)
-        if self._observed is not None:
+        self._observed: np.ndarray | None = None
+        if observed is not None:
             shape = env.observation_space(env.default_params).shape
             if len(shape) != 1:
                 raise ValueError(f"observed needs a flat observation, {env.name}'s is {shape}")
-            if (
-                not self._observed.size
-                or not ((self._observed >= 0) & (self._observed < shape[0])).all()
-            ):
+            if not len(observed) or not all(0 <= entry < shape[0] for entry in observed):
                 raise ValueError(
                     f"observed must name entries 0..{shape[0] - 1} of {env.name}'s observation, "
-                    f"got {tuple(observed or ())}"
+                    f"got {tuple(observed)}"
                 )
+            self._observed = np.asarray(observed, np.int32)
 
     def _window(self, observation: Any) -> Any:
         return observation if self._observed is None else observation[self._observed]

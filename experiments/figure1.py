@@ -8,7 +8,6 @@ the others go on, and it is named at the end. Writes
 import dataclasses
 import math
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -129,7 +128,7 @@ class Pair:
         if self.collected and not self.is_kept:
             self.collected.mkdir(parents=True, exist_ok=True)
             for name in (METRICS, CONFIG):  # the last one makes it a run
-                shutil.copy(self.folder / name, self.collected)
+                files.write_text(self.collected / name, files.read_text(self.folder / name))
 
 
 def _wait(process: subprocess.Popen) -> int | None:
@@ -186,13 +185,14 @@ def grid(args: Args) -> list[Pair]:
     if not 0 < args.fraction <= 1:
         raise ValueError(f"fraction must be more than 0 and at most 1, got {args.fraction}")
     name = args.name or f"figure1-{args.preset}-{args.fraction:g}-{args.seeds}-seeds"
-    variants: list[tuple[str, str, list[str]]] = [(algo, name, []) for algo in args.algos]
+    variants: list[tuple[str, str, list[str]]]
+    variants = [(algo, name, []) for algo in dict.fromkeys(args.algos)]
     if args.bounds:
         variants.append(("dqn", f"{name}-memoryless", ["--history", "none", "--no-memory-bits"]))
         variants.append(("dqn", f"{name}-state", ["--observe", "state"]))
     return [
         _pair(args, ["--env", env, "--algo", algo, "--name", run_name, *further])
-        for env in args.envs
+        for env in dict.fromkeys(args.envs)
         for algo, run_name, further in variants
     ]
 

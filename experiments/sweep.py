@@ -11,6 +11,7 @@ finished.
 """
 
 import dataclasses
+import itertools
 import math
 import pathlib
 import shlex
@@ -65,10 +66,15 @@ class Sweep:
     def train(self, first: int, last: int) -> None:
         """Train a range of points of one program, in parts where they do not fit together."""
         group = self.points[first : last + 1]
-        part = self.claimed.folder / f"points-{first:03d}-{last:03d}"
+        part = self._part(first, last)
         what = f"points {first} to {last} of {len(self.points)}"
         if not self.args.overwrite and cluster.from_first(lambda: all(map(self.is_done, group))):
             print(f"{what}: finished before", flush=True)
+            return
+        if inside := cluster.from_first(lambda: self._begun_within(first, last)):
+            # It began with less memory: each of its parts goes on.
+            for start, end in inside:
+                self.train(start, end)
             return
         if self.interrupts.stop and self.claimed.begun:
             why = f"{self.interrupts.reason} before {what}"
@@ -79,6 +85,24 @@ class Sweep:
             print(f"they do not fit into memory together, at most {most} of them do")
             for start, end in parts(first, last, most):
                 self.train(start, end)
+
+    def _part(self, first: int, last: int) -> pathlib.Path:
+        """Return the folder of what a range of points shares: its checkpoints."""
+        return self.claimed.folder / f"points-{first:03d}-{last:03d}"
+
+    def _begun_within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Split a range that is resumed by those within it that have been begun; none: no split."""
+        begun = [
+            (start, end)
+            for start in range(first, last + 1)
+            for end in range(start, last + 1)
+            if self.args.resume and (self._part(start, end) / experiment.CONFIG).is_file()
+        ]
+        if not begun or (first, last) in begun:
+            return []
+        starts = {start for start, _ in begun} | {end + 1 for _, end in begun}
+        edges = sorted(starts | {first, last + 1})
+        return [(start, end - 1) for start, end in itertools.pairwise(edges)]
 
     def _train_together(self, group: Sequence[Candidate], part: pathlib.Path) -> int:
         """Train points side by side, if they fit; return how many do."""
@@ -108,6 +132,7 @@ class Sweep:
             checkpoint_minutes=self.args.checkpoint_minutes,
             interrupts=self.interrupts,
             stop_when_solved=self.args.stop_when_solved,
+            within=self.claimed,
         )
 
     def folder_of(self, point: Candidate) -> pathlib.Path:
@@ -116,7 +141,9 @@ class Sweep:
 
     def is_done(self, point: Candidate) -> bool:
         """Whether a point needs no more training."""
-        return load.is_done(self.folder_of(point), point.experiment)
+        return load.is_done(
+            self.folder_of(point), point.experiment, stop_when_solved=self.args.stop_when_solved
+        )
 
 
 def parts(first: int, last: int, most: int) -> list[tuple[int, int]]:
@@ -201,6 +228,12 @@ def main(make_runner: Callable[..., SeedRunner] = runs.make_runner) -> None:
             first += len(program)
         if not cluster.is_first():
             return
+        if gone := [point.label for point in points if not sweep.is_done(point)]:
+            raise StopError(
+                CANNOT_WRITE,
+                f"{folder} does not hold {', '.join(gone)} any more: the same command with "
+                f"--resume trains what is missing",
+            )
         loaded = [load.load(sweep.folder_of(point), settings.metric) for point in points]
         try:
             metrics.write(folder / "sweep.csv", table(points, loaded))

@@ -39,7 +39,7 @@ class HostRunner(SeedRunner):
     own; evaluations of all seeds share some. Seeds take turns on one device, an iteration each.
 
     States hold no simulators. From states that it has not made itself, as after a restart, a
-    runner goes on with new episodes; those before count as cut off by a time limit.
+    runner goes on with new episodes; those before are cut off, and bootstrapped from.
     """
 
     hosting: Hosting = dataclasses.field(default_factory=Hosting)

@@ -16,12 +16,12 @@ from adqn_jax.surrogates import clipped_surrogate
 from adqn_jax.types import Array, Inputs, Params
 
 _REGION = trust_region.TrustRegion()
-_FISHER_STRIDE = 10  # every tenth slot gives the Fisher information
+_FISHER_STRIDE = 10  # every tenth slot of a stream gives the Fisher information
 
 
 @struct.dataclass
 class Slots:
-    """What was gathered, without its order; M = T E slots."""
+    """What was gathered, one stream after the other; M = E T slots."""
 
     inputs: Inputs  # [M, ...]
     action: Array  # [M] int32
@@ -89,7 +89,8 @@ def improve(
     """
     rows = gathered.rows
     slots: Slots = jax.tree.map(
-        lambda x: x.reshape(-1, *x.shape[2:]),
+        # Streams first: every tenth slot then is of every stream, however many there are.
+        lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]),
         Slots(rows.inputs, rows.action, rows.valid, log_expert, advantage),
     )
     if learner.config.loss.policy_step == "trpo":

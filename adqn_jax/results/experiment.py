@@ -14,6 +14,8 @@ from adqn_jax.results import files
 from adqn_jax.versions import made_with
 
 CONFIG = "config.json"
+#: What becomes it.
+PARTIAL = "config.partial"
 #: The file that is written last: who finds it finds a run that is complete.
 CURVE = "curve.png"
 
@@ -152,7 +154,7 @@ def stage(folder: pathlib.Path, run: dict[str, Any]) -> pathlib.Path:
     Raises:
       OSError: when it cannot be written.
     """
-    partial = folder / "config.partial"
+    partial = folder / PARTIAL
     try:
         partial.write_text(json.dumps({"run": run, "made_with": made_with()}, indent=2) + "\n")
     except OSError:

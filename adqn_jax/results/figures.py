@@ -89,7 +89,8 @@ def draw(
             axes.set_xlabel(_axis(every, kind))
         row[0].set_ylabel(what if kind == "curves" else f"final {what}")
         _legend(figure, row)
-    figure.savefig(files.with_folder(to), dpi=150)
+    with files.replacing(files.with_folder(to)) as partial:
+        figure.savefig(partial, dpi=150, format=to.suffix.removeprefix(".") or "png")
 
 
 def _curves(axes: Axes, runs: list[Result], statistic: Statistic, interval: Any) -> None:

@@ -40,11 +40,22 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       OSError: when it cannot be written; the file stays as it was.
     """
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield another name to write a file under, which takes the file's place at the end.
+
+    Raises:
+      OSError: when it cannot be written; the file stays as it was.
+    """
     partial = _partial(path)
     try:
-        partial.write_text(text)
+        yield partial
         os.replace(partial, path)
-    except OSError:
+    except BaseException:
         partial.unlink(missing_ok=True)
         raise
 

@@ -10,7 +10,7 @@ import numpy as np
 from adqn_jax import families
 from adqn_jax.results import experiment, metrics
 from adqn_jax.results.experiment import CONFIG, CURVE, Experiment
-from adqn_jax.results.metrics import METRICS
+from adqn_jax.results.metrics import METRICS, solved
 
 #: What a run shows: an agent at work, or what an agent can reach that sees less or more.
 Kind = Literal["agent", "memoryless", "fully observing"]
@@ -32,6 +32,8 @@ class Result:
     seeds: np.ndarray  # [S], their numbers
     failed: int = 0  # seeds that are left out
     training_seconds: float = float("nan")  # of all seeds together, without compiling
+    env_params: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The environment's parameters that have not their defaults."""
 
     @property
     def final(self) -> np.ndarray:
@@ -72,6 +74,7 @@ def load(folder: pathlib.Path, metric: str = "eval_return") -> Result:
         seeds=columns["seed"][0, ~failed].astype(int),
         failed=int(failed.sum()),
         training_seconds=float(columns.get("training_seconds", np.full((1, 1), np.nan)).max()),
+        env_params=run.env_params,
     )
 
 
@@ -86,24 +89,51 @@ def load_all(folders: Sequence[pathlib.Path], metric: str = "eval_return") -> li
     return [load(folder, metric) for folder in folders]
 
 
-def is_done(folder: pathlib.Path, run: Experiment, *, raw: bool = False) -> bool:
-    """Whether the folder holds this very run to its end, or, if `raw`, what was measured of it."""
+def is_done(
+    folder: pathlib.Path, run: Experiment, *, raw: bool = False, stop_when_solved: int = 0
+) -> bool:
+    """Whether the folder holds this very run to its end, or, if `raw`, what was measured of it.
+
+    A run that was to stop when it is solved may end before: when all of its seeds had solved the
+    task at each of so many last log points.
+    """
     if not all((folder / name).is_file() for name in (CONFIG, METRICS, *[CURVE][raw:])):
         return False
     if experiment.read(folder).settled() != run.settled():
         return False
-    reached = metrics.read(folder / METRICS)["timesteps"][-1].min()
-    return bool(reached >= run.config.parts["train"].total_timesteps)
+    columns = metrics.read(folder / METRICS)
+    if columns["timesteps"][-1].min() >= run.config.parts["train"].total_timesteps:
+        return True
+    if not 0 < stop_when_solved <= len(columns["timesteps"]):
+        return False
+    success, failed = (columns[name][-stop_when_solved:] for name in ("eval_success", "failed"))
+    return bool((solved(success) | (failed > 0)).all())
 
 
 def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, list[Result]]:
-    """Sort results by environment, those named `first` in that order, and by algorithm."""
+    """Sort results by environment, those named `first` in that order, and by algorithm.
+
+    Raises:
+      ValueError: when some of an environment have other parameters than the rest.
+    """
     algos = list(families.algorithms())
     results = sorted(results, key=lambda result: algos.index(result.algo))
     names = list(dict.fromkeys(result.env for result in results))
     known = [env for env in first if env in names]
     order = known + [env for env in names if env not in known]
-    return {env: [result for result in results if result.env == env] for env in order}
+    found = {env: [result for result in results if result.env == env] for env in order}
+    for env, (one, *others) in found.items():
+        for other in others:
+            if other.env_params != one.env_params:
+                raise ValueError(
+                    f"{one.folder} and {other.folder} are not of the same {env}: its parameters "
+                    f"are {_said(one.env_params)} and {_said(other.env_params)}"
+                )
+    return found
+
+
+def _said(env_params: dict[str, float]) -> str:
+    return ", ".join(f"{k} {v:g}" for k, v in env_params.items()) or "the defaults"
 
 
 def agents(results: Sequence[Result]) -> list[Result]:

@@ -26,6 +26,8 @@ def solved(success: Any) -> Any:
 def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
     """Replace a table by these rows, whole or not at all; without rows there is none.
 
+    A column that some rows lack, as those of an older version may, is NaN there.
+
     Raises:
       OSError: when it cannot be written; it stays as it was.
     """
@@ -33,7 +35,8 @@ def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
         path.unlink(missing_ok=True)
         return
     table = io.StringIO()
-    writer = csv.DictWriter(table, rows[0].keys(), lineterminator="\n")
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(table, columns, restval="nan", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files.write_text(path, table.getvalue())

@@ -7,12 +7,14 @@ as it was written. Loading reads numbers and JSON, and executes nothing.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -122,6 +124,15 @@ class Checkpoints:
         except OSError as error:
             self._error = error
 
+    def check_states(self, iterations: int, like: TrainState) -> None:
+        """Look whether a checkpoint that `newest` found whole has such states, without reading.
+
+        Raises:
+          ValueError: when it does not.
+        """
+        with self._told(iterations):
+            storage.check(self.folder, iterations, _bits_of(like), self.num_seeds)
+
     def restore(self, iterations: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Load a checkpoint that `newest` found whole.
 
@@ -137,17 +148,28 @@ class Checkpoints:
         Raises:
           ValueError: when the checkpoint does not hold such states.
         """
-        bits = jax.eval_shape(_with_bits, like)
+        with self._told(iterations):
+            host, history = storage.read(
+                self.folder, iterations, _bits_of(like), self.num_seeds, self.share
+            )
+        states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
+        self.last = iterations
+        return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
+
+    @contextlib.contextmanager
+    def _told(self, iterations: int) -> Iterator[None]:
+        """Say which checkpoint holds something else.
+
+        Raises:
+          ValueError: of whatever kind the error was.
+        """
         try:
-            host, history = storage.read(self.folder, iterations, bits, self.num_seeds, self.share)
+            yield
         except (ValueError, KeyError, TypeError) as error:
             step = self.folder / str(iterations)
             raise ValueError(
                 f"{step} holds no states of this run's networks and buffer ({_line(error)})"
             ) from error
-        states = dataclasses.replace(host, key=jax.random.wrap_key_data(host.key))
-        self.last = iterations
-        return jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), states, like), history
 
     def _write(self, iterations: int, host: PyTree, history: dict[str, Any]) -> int:
         def write_manifest() -> None:
@@ -199,6 +221,12 @@ class Checkpoints:
     def _delete_unfinished(self) -> None:
         for path in self.folder.glob("*.*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _bits_of(like: TrainState) -> TrainState:
+    """Return the shapes and dtypes of what is saved of such states."""
+    bits: TrainState = jax.eval_shape(_with_bits, like)
+    return bits
 
 
 def _with_bits(states: TrainState) -> TrainState:

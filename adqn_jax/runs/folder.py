@@ -18,6 +18,8 @@ from adqn_jax.versions import made_with
 
 #: Seconds after which every host sees what another has written, if they share the disk.
 _SEEN_SECONDS = 60.0
+#: The checkpoints of a run that is being replaced; as long as it is there, so are files of that.
+_DELETED = "deleted"
 
 
 class Claim:
@@ -25,15 +27,19 @@ class Claim:
 
     def __init__(
         self, folder: pathlib.Path, run: dict[str, Any], held: lock.Lock, *, resume: bool,
-        replaces: bool,
+        replaces: bool, within: "Claim | None" = None,
     ):  # fmt: skip
-        """Remember what the run is, the lock that it holds, and whether it replaces another."""
+        """Remember what the run is, the lock that it holds, and whether it replaces another.
+
+        A folder that is `within` another claim's is held with it.
+        """
         self.folder = folder
         self.run = run
         self.begun = False
         self.replaces = replaces
         self._lock = held
         self._resume = resume
+        self._within = within
 
     def begin(self, *keep: str, interrupts: Interrupts | None = None) -> None:
         """Write config.json, after deleting what is neither to be resumed nor to be kept.
@@ -42,19 +48,22 @@ class Claim:
           StopError: when a run would be replaced by one that has been asked to stop by now.
         """
         self._check_stop(interrupts)
-        checkpoints, deleted = self.folder / "checkpoints", self.folder / "deleted"
-        shutil.rmtree(deleted, ignore_errors=True)
+        checkpoints, deleted = self.folder / "checkpoints", self.folder / _DELETED
+        deletes = not self._resume or deleted.exists()  # or somebody was killed who did
         partial = experiment.stage(self.folder, self.run)
         if self.replaces:  # first what says that a run is complete
             for curve in (self.folder / CURVE, *self.folder.glob(f"*/{CURVE}")):
                 curve.unlink(missing_ok=True)
-        if not self._resume and checkpoints.exists():
-            # Whoever is killed in between leaves a run that starts anew when resumed.
-            checkpoints.rename(deleted)
+        if self.replaces:
+            # Whoever is killed from here on leaves a run that starts anew when resumed.
+            shutil.rmtree(deleted, ignore_errors=True)
+            if checkpoints.exists():
+                checkpoints.rename(deleted)
+            deleted.mkdir(exist_ok=True)
         os.replace(partial, self.folder / CONFIG)
         self.begun = True
-        if not self._resume:
-            self._delete(keep=(CONFIG, *lock.NAMES, *keep))
+        if deletes:
+            self._delete(keep=(CONFIG, checkpoints.name, *lock.NAMES, *keep))
 
     def _check_stop(self, interrupts: Interrupts | None) -> None:
         if self.replaces and interrupts is not None and interrupts.stop:
@@ -65,10 +74,24 @@ class Claim:
         """Make the folder anew where it has vanished.
 
         Raises:
-          OSError: when it cannot be made, or another run is at work there by now.
+          OSError: when it cannot be made, or another run is at work there by now, or was.
         """
+        if self._within is not None:
+            self._within.hold()
+        if self._lock.is_mine:
+            return
+        if _occupied(self.folder) and not self._is_ours():
+            raise OSError(f"another run's results are in {self.folder} by now")
         if self._lock.renew():
             experiment.write(self.folder, self.run)
+
+    def _is_ours(self) -> bool:
+        """Whether config.json says that the folder holds this very run."""
+        try:
+            there, _ = experiment.read_both(self.folder)
+        except ValueError:
+            return False
+        return there == experiment.flat(experiment.decided(self.run))
 
     def forget(self) -> None:
         """Delete config.json again if the run has not begun."""
@@ -81,7 +104,8 @@ class Claim:
         return self._lock.note
 
     def _delete(self, keep: tuple[str, ...]) -> None:
-        for path in self.folder.iterdir():
+        # Last what says that there is more to delete.
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.name == _DELETED):
             if path.name in keep:
                 continue
             if path.is_dir() and not path.is_symlink():
@@ -110,9 +134,12 @@ class Shared(Claim):
 
 
 def claim(
-    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
-) -> contextlib.AbstractContextManager[Claim]:
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool,
+    within: Claim | None = None,
+) -> contextlib.AbstractContextManager[Claim]:  # fmt: skip
     """Hold a run's folder; unless the run begins, what is there stays as it is.
+
+    The folder may be `within` one that is claimed already.
 
     Raises:
       ValueError: when the folder holds a run and neither flag says what to do with it, when it
@@ -121,14 +148,15 @@ def claim(
         different things, or their hosts do not share the folder.
     """
     if cluster.count() == 1:
-        return _claim(folder, run, overwrite=overwrite, resume=resume)
-    return _claim_together(folder, run, overwrite=overwrite, resume=resume)
+        return _claim(folder, run, overwrite=overwrite, resume=resume, within=within)
+    return _claim_together(folder, run, overwrite=overwrite, resume=resume, within=within)
 
 
 @contextlib.contextmanager
 def _claim_together(
-    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
-) -> Iterator[Claim]:
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool,
+    within: Claim | None,
+) -> Iterator[Claim]:  # fmt: skip
     told = cluster.gather([json.dumps(run, sort_keys=True), overwrite, resume])
     for i, (of_process, *flags) in enumerate(told):
         if of_process != told[0][0]:
@@ -138,7 +166,7 @@ def _claim_together(
                 f"process {i} and process 0 differ in --overwrite or --resume: give all the same"
             )
     if cluster.is_first():
-        with _claim(folder, run, overwrite=overwrite, resume=resume) as claimed:
+        with _claim(folder, run, overwrite=overwrite, resume=resume, within=within) as claimed:
             cluster.gather([claimed.note, claimed.replaces])
             yield claimed
     else:
@@ -153,8 +181,9 @@ def _claim_together(
 
 @contextlib.contextmanager
 def _claim(
-    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool
-) -> Iterator[Claim]:
+    folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resume: bool,
+    within: Claim | None,
+) -> Iterator[Claim]:  # fmt: skip
     _refuse(folder, run, overwrite=overwrite, resume=resume)
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     fresh = not _occupied(folder)
@@ -165,7 +194,7 @@ def _claim(
             held = lock.Lock(folder)
             ending.callback(held.release)
             replaces = not fresh and not resume
-            claimed = Claim(folder, run, held, resume=resume, replaces=replaces)
+            claimed = Claim(folder, run, held, resume=resume, replaces=replaces, within=within)
             if fresh:  # so that even a run that is killed while compiling can be resumed
                 experiment.write(folder, run)
                 ending.callback(claimed.forget)
@@ -201,7 +230,8 @@ def _refuse(folder: pathlib.Path, run: dict[str, Any], *, overwrite: bool, resum
 
 
 def _occupied(folder: pathlib.Path) -> bool:
-    return folder.exists() and any(path.name not in lock.NAMES for path in folder.iterdir())
+    own = {experiment.PARTIAL, *lock.NAMES}  # as whoever is killed at the very beginning leaves
+    return folder.exists() and any(path.name not in own for path in folder.iterdir())
 
 
 def _tell_versions(before: dict[str, str]) -> None:

@@ -103,7 +103,13 @@ def prepare(
     with (
         contextlib.closing(runner),
         options.interrupts,
-        claim(options.folder, run, overwrite=options.overwrite, resume=options.resume) as claimed,
+        claim(
+            options.folder,
+            run,
+            overwrite=options.overwrite,
+            resume=options.resume,
+            within=options.within,
+        ) as claimed,  # fmt: skip
     ):
         checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds, runner.share)
         newest = checkpoints.newest() if options.resume else None
@@ -113,6 +119,8 @@ def prepare(
         Memory.at_least(runner).check()  # what cannot fit is told at once
         # Where the first chunk ends without an evaluation, this one is compiled while others run.
         _compile(runner, everything=runner.trainer.plan.iterations_per_log == 1).check()
+        if newest is not None:
+            checkpoints.check_states(newest.iterations, runner.abstract_states)
         records = Records([point.folder for point in points], runner.num_seeds)
         session = Session(points, runner, claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)

@@ -47,7 +47,7 @@ class Lock:
     def release(self) -> None:
         """Give the folder back."""
         self._released.set()
-        if self._is_mine():
+        if self.is_mine:
             # Before the lock is free: filelock refuses a lock on a file that was deleted meanwhile.
             for path in (self._path, self._guard):
                 with contextlib.suppress(OSError):
@@ -60,7 +60,7 @@ class Lock:
         Raises:
           OSError: when it cannot be taken, or another run holds it by now.
         """
-        if self._is_mine():
+        if self.is_mine:
             return False
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.release()  # on a file that has vanished
@@ -70,7 +70,9 @@ class Lock:
             raise OSError(f"another run is at work in {self._path.parent} by now") from error
         return True
 
-    def _is_mine(self) -> bool:
+    @property
+    def is_mine(self) -> bool:
+        """Whether the folder is there, with our note in it."""
         try:
             return self._path.read_text() == self.note
         except OSError:
@@ -130,7 +132,7 @@ class Lock:
 
     def _touch(self) -> None:
         while not self._released.wait(_TOUCH_SECONDS):
-            if self._is_mine():
+            if self.is_mine:
                 with contextlib.suppress(OSError):
                     os.utime(self._path)
 

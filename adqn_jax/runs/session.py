@@ -22,6 +22,7 @@ from adqn_jax.runs.ending import ENVIRONMENT_FAILED, StopError
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
 from adqn_jax.runs.interrupts import Interrupts
+from adqn_jax.runs.memory import Memory, TooLargeError
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.pace import Pace
 from adqn_jax.runs.records import Records
@@ -44,6 +45,8 @@ class Options:
     log: Sequence[sinks.Name] = ()
     stop_when_solved: int = 0
     """Log points after which it ends, if all seeds have solved the task at each; 0: never."""
+    within: Claim | None = None
+    """Of a folder that this run's is in, and that is held with it."""
 
 
 @dataclasses.dataclass
@@ -99,12 +102,13 @@ class Session:
           StopError: when the run ends before it is done, or its results cannot be written.
         """
         self.claimed.begin(interrupts=options.interrupts)
+        self.iterations = 0 if newest is None else newest.iterations
+        if options.interrupts.stop:
+            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         if cluster.is_first():
             for point in self.points:  # until it is done again
                 (point.folder / CURVE).unlink(missing_ok=True)
             self.sinks = sinks.make(options.log, self.folder, self.claimed.run)
-        if options.interrupts.stop:
-            raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         with self._saved_if_an_environment_fails():
             self.begin(newest)
         self.stop_when_solved = options.stop_when_solved
@@ -129,7 +133,6 @@ class Session:
             self.states, history = self.checkpoints.restore(newest.iterations, like)
             self.records.log = history["log"]
             self.training_seconds = history["training_seconds"]
-            self.iterations = newest.iterations
             for sentence in newest.damaged:
                 print(sentence, flush=True)
             print(f"going on from the checkpoint at timestep {self.timesteps:,}", flush=True)
@@ -186,6 +189,8 @@ class Session:
         if self.iterations % per_log:
             self.training_seconds += time.perf_counter() - started
             return
+        if self.runner.finish_compiling():
+            self.check_memory()
         found = cluster.join(self.runner.evaluate(self.states))
         waited = self.runner.compile_seconds - compiling  # for the evaluation to be compiled
         self.training_seconds += time.perf_counter() - started - waited
@@ -194,6 +199,18 @@ class Session:
         if self.hold():
             self.attempts.attempt("metrics.csv", self.write_metrics)
             self.log()
+
+    def check_memory(self) -> None:
+        """Refuse an evaluation that does not fit: it was not compiled when training began.
+
+        Raises:
+          TooLargeError: when that is so.
+        """
+        try:
+            Memory.of(self.runner).check()
+        except TooLargeError as error:
+            sentence = f"to evaluate, {error}; or lower eval_episodes"
+            raise TooLargeError(sentence, error.most_seeds) from error
 
     def write_metrics(self) -> None:
         """Write metrics.csv, which one process does for all.
@@ -259,7 +276,7 @@ class Session:
         outcome.report(points, self.runner, self.records, trained, self.training_seconds)
 
     def _why_stopped(self, why: str) -> str:
-        timesteps = 0 if self.states is None else self.timesteps
+        timesteps = self.timesteps if self.states is not None or self.iterations else 0
         return (
             f"{why}: stopped at timestep {timesteps:,}; the same command with "
             f"--resume goes on in {self.folder}"

@@ -51,6 +51,24 @@ def write(
         manager.save(step, args=items, force=True)
 
 
+def check(folder: pathlib.Path, step: int, like: PyTree, num_seeds: int) -> int:
+    """Compare what a step says that it holds with what is expected; arguments are those of `read`.
+
+    Returns:
+      For how many places it holds states: the seeds come first.
+
+    Raises:
+      ValueError: when it holds others, or of fewer seeds.
+    """
+    saved = _leaves(
+        _orbax().StandardCheckpointHandler().metadata(folder / str(step) / "states").tree
+    )
+    places = int(saved["iteration"].shape[0])
+    if places < num_seeds or _of_a_place(saved) != _of_a_place(_leaves(like)):
+        raise ValueError(f"{folder / str(step)} holds other states")
+    return places
+
+
 def read(
     folder: pathlib.Path, step: int, like: PyTree, num_seeds: int, share: range
 ) -> tuple[PyTree, dict[str, Any]]:
@@ -71,12 +89,8 @@ def read(
       ValueError: when it holds no such states.
     """
     ocp, places = _orbax(), len(like.iteration)
-    saved = _leaves(ocp.StandardCheckpointHandler().metadata(folder / str(step) / "states").tree)
-    rows = saved["iteration"].shape[0]  # the seeds come first; there may be places beyond them
+    rows = check(folder, step, like, num_seeds)  # which Orbax does not: it returns what there is
     part = 0 < len(share) < num_seeds
-    strange = part and _of_a_place(saved) != _of_a_place(_leaves(like))  # Orbax checks wholes
-    if rows < num_seeds or strange:
-        raise ValueError(f"{folder / str(step)} holds other states")
     if part:  # Orbax fills what was not saved with zeros
         rows, sharding = cluster.count() * places, _over_processes()
         chosen = np.arange(places).clip(max=len(share) - 1)

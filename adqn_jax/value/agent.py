@@ -88,7 +88,7 @@ class ValueAgent:
     ) -> tuple[ValueState, dict[str, Array]]:  # fmt: skip
         """Store what happened, take gradient steps on replayed rows, move the targets."""
         ring = self.buffer.extend(state.buffer, rollout.slots)
-        # The first step has what a run begins with, as the first of its timesteps have.
+        # The step size is that of the first timestep gathered.
         begun = timesteps - self.plan.timesteps_per_iteration
         rate: Any = falling(hyper.learning_rate, hyper.rate_end, self.plan.progress(begun))
         annealed = dataclasses.replace(hyper, learning_rate=rate)

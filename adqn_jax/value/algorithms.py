@@ -1,9 +1,12 @@
 """The named algorithms as data: which model bootstraps, which value Q regresses on."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from adqn_jax.config import find_algorithm
+
+_Privileged = Literal["none", "history-state", "state"]
+_RegressOn = Literal["bootstrap", "privileged"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,10 +14,25 @@ class Algorithm:
     """One row of the paper's table of algorithms (Section 4.3)."""
 
     name: str
-    privileged: Literal["none", "history-state", "state"]
+    privileged: _Privileged
     """What U sees: there is no U, U(h,s,a), or U(s,a)."""
-    regress_on: Literal["bootstrap", "privileged"]
+    regress_on: _RegressOn
     """What Q regresses on: the bootstrapped target, or the values of U (variance reduction)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no algorithm is.
+
+        Raises:
+          ValueError: when a word is unknown, or Q is to regress on a U that there is not.
+        """
+        for name, words in (("privileged", _Privileged), ("regress_on", _RegressOn)):
+            if getattr(self, name) not in get_args(words):
+                raise ValueError(
+                    f"{self.name}: {name} must be one of {', '.join(get_args(words))}, got "
+                    f"{getattr(self, name)!r}"
+                )
+        if (self.privileged, self.regress_on) == ("none", "privileged"):
+            raise ValueError(f"{self.name}: Q cannot regress on U where there is none")
 
     @property
     def has_u(self) -> bool:

@@ -48,7 +48,7 @@ def slot_weights(config: LossConfig, rows: Rows) -> Array:
     over = (rows.terminated | rows.truncated).astype(jnp.float32) * valid
     whole = valid * episode_sum(over, number)
     share = whole / jnp.maximum(episode_sum(valid, number), 1.0)
-    return share / share.sum()
+    return share / jnp.maximum(share.sum(), 1.0)  # whole episodes; there may be none
 
 
 @struct.dataclass

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnax.environments import spaces
-from gymnax.environments.environment import EnvParams
+from gymnax.environments.environment import Environment, EnvParams
 
 import probes
-from adqn_jax import contract, envs, make_policy, make_trainer, value
+from adqn_jax import Policy, contract, envs, make_trainer, value
+from adqn_jax.envs import PrivilegedEnvironment
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.spaces import Spaces
 from settings import imitating, on_policy, small
@@ -128,6 +129,33 @@ class Fickle(probes.Constant):
         return jnp.zeros(2)
 
 
+class Parts(probes.Constant):
+    """Declares a space that no network reads."""
+
+    def observation_space(self, params: Any) -> Any:
+        return spaces.Tuple([spaces.Discrete(4)])
+
+
+class Uncounted(probes.Constant):
+    """Says nothing of its actions."""
+
+    num_actions, action_space = Environment.num_actions, Environment.action_space
+
+
+class Noisy(probes.Constant):
+    """Draws what it shows, and does not say so."""
+
+    def reset_env(self, key: Any, params: Any) -> Any:
+        _, state = super().reset_env(key, params)
+        return jax.random.randint(key, (), 0, 4), state
+
+
+class Endless(probes.Constant):
+    """Leaves out its parameters."""
+
+    default_params = PrivilegedEnvironment.default_params
+
+
 class Broken(probes.Constant):
     """Fails when it is asked."""
 
@@ -150,6 +178,10 @@ BROKEN = {
     Old: "must return observation, state, reward, terminated and a dict, got",
     Changing: "step_env must return a state like that of reset_env",
     Fickle: r"observe must return what reset_env does, int32\[\], got float32\[2\]",
+    Parts: r"Parts.observation_space is Tuple\(\): known are Discrete spaces, Boxes, and Dicts",
+    Uncounted: "Uncounted.num_actions must be a number of at least 1, got None",
+    Noisy: "observe says another thing of a state than reset_env has shown. Where .* to False",
+    Endless: "Endless has no default_params: they need max_steps_in_episode",
     Broken: "step_env cannot be traced: KeyError: 'the road'",
 }
 
@@ -162,6 +194,24 @@ def test_what_breaks_it_is_named(kind: Any) -> None:
         make_trainer(small("dqn"), env, env.default_params)
     assert kind.__name__ in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_drawn_is_drawn_by_observe_too() -> None:
+    """The key that it is given decides; of what follows from the state it does not."""
+
+    class Drawn(probes.Constant):
+        observes_deterministically = False
+
+        def get_obs(self, state: Any, params: Any = None, key: Any = None) -> Any:
+            return jnp.int32(0) if key is None else jax.random.randint(key, (), 0, 4)
+
+    env = Drawn()
+    params = env.default_params
+    _, state = env.reset_env(jax.random.key(0), params)
+    keys = jax.random.split(jax.random.key(1), 64)
+    seen = jax.vmap(lambda key: env.observe(key, state, None, params))(keys)
+    assert set(np.asarray(seen).tolist()) == {0, 1, 2, 3}
+    make_trainer(small("dqn"), env, params)
 
 
 def test_numbers_of_other_kinds() -> None:
@@ -197,7 +247,9 @@ def test_continuous_actions_are_refused(name: str) -> None:
     make_trainer(on_policy("ppo"), *envs.make(name))
     with pytest.raises(ValueError, match="actions that are counted are Discrete"):
         value.make_networks(small("dqn"), Spaces.of(*envs.make(name)))
-    seen = make_policy(on_policy("ppo", history="none"), *envs.make(name), {}, {"observe": "state"})
+    of = Spaces.of(*envs.make(name))
+    config = on_policy("ppo", history="none")
+    seen = Policy(config, of.state, of.state, of.action, {}, {"observe": "state"})
     with pytest.raises(ValueError, match="this policy of ppo has continuous ones"):
         seen.teacher()
 

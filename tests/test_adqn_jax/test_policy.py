@@ -24,7 +24,7 @@ from adqn_jax import (
     spaces,
 )  # fmt: skip
 from adqn_jax.types import Inputs
-from settings import on_policy, small
+from settings import imitating, on_policy, small
 
 NETWORK = NetworkConfig(embedding_size=4, history_size=8, head_sizes=(8,))
 NAMES = ("carflag", "heavenhell-1", "memory-four-rooms-7x7", "foraging", "gymnax:CartPole-v1:0,2")
@@ -161,6 +161,23 @@ def test_a_loop_a_scan_and_a_batch_agree(choices: Any) -> None:
         assert int(action) == int(batched[0][t, 0]) == int(values.argmax())
 
 
+def test_what_acts_on_the_state_is_given_it() -> None:
+    """An expert's scores are those that it teaches; without the state a sentence says so."""
+    env, params = envs.make("heavenhell-1")
+    config = imitating("expert")
+    trainer = make_trainer(config, env, params)
+    state = jax.jit(trainer.init)(KEY)
+    policy = make_policy(config, env, params, trainer.acting_params(state), {})
+    observation, env_state = env.reset_env(KEY, params)
+    carry, seen = policy.initial_carry(), env.privileged_state(env_state, params)
+    scores = policy.act(carry, observation, KEY, state=seen)[2]
+    inputs = Inputs(observation, seen, carry.action_tm1, carry.start)
+    taught = policy.teacher().log_probs(policy.params, inputs)
+    np.testing.assert_allclose(scores, taught, rtol=1e-6)
+    with pytest.raises(ValueError, match="asked without one"):
+        policy.act(carry, observation, KEY)
+
+
 def test_start_forgets() -> None:
     """Where an episode starts, history and last action do not matter; elsewhere they do."""
     policy = untrained()
@@ -194,6 +211,30 @@ def test_without_history_only_the_observation_counts() -> None:
         values.append(q)
     np.testing.assert_array_equal(values[1], values[3])
     assert np.abs(values[1] - values[2]).max() > 1e-3
+
+
+def test_lists_of_numbers_will_do() -> None:
+    """As what NumPy makes of them."""
+    policy = untrained(env="carflag")
+    carry = policy.initial_carry()
+    given, array = ([0.1, 0.0, 0.0], np.array([0.1, 0.0, 0.0], np.float32))
+    np.testing.assert_array_equal(*(policy.act(carry, x, KEY)[2] for x in (given, array)))
+
+
+def test_parameters_of_many_seeds_are_refused() -> None:
+    """Before they are saved, when there still is somebody to choose one."""
+    policy = untrained()
+    many = jax.tree.map(lambda x: jnp.stack([x, x]), policy.params)
+    with pytest.raises(ValueError, match=r"no parameters of one seed: q/head.* has shape \(2, "):
+        make_policy(policy.config, *envs.make("heavenhell-1"), many, {})
+
+
+def test_a_file_in_a_folder_that_is_missing(tmp_path: pathlib.Path) -> None:
+    """It is made, whatever kind of path is given."""
+    path = tmp_path / "new" / "policy.npz"
+    save_policy(str(path), untrained())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert load_policy(str(path)).about == {"mine": 1}
 
 
 def test_wrong_observations_are_refused() -> None:

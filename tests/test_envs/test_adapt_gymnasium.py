@@ -169,6 +169,24 @@ def envs_leaves(space: Any) -> list[Any]:
     return [space]
 
 
+def test_what_a_policy_is_given() -> None:
+    """What training stored and made of it, in one."""
+    space = spaces.Dict(
+        {
+            "place": spaces.Discrete(3, start=1),
+            "hand": spaces.MultiDiscrete([2, 3]),
+            "view": spaces.Box(-1, 1, (2,), np.float64),
+        }
+    )
+    seen = {"place": 3, "hand": np.array([1, 0]), "view": np.array([0.5, -1.0])}
+    given = theirs.observable(seen, space)
+    np.testing.assert_array_equal(given["place"], 2)
+    np.testing.assert_array_equal(given["hand"], [0, 1, 1, 0, 0])
+    np.testing.assert_array_equal(given["view"], np.array([0.5, -1.0], np.float32))
+    with pytest.raises(ValueError, match="the observation's place is 0, which is not in"):
+        theirs.observable(seen | {"place": 0}, space)
+
+
 def test_actions() -> None:
     """Discrete ones count from 0 here, combinations are counted, vectors have their dtype."""
     assert theirs.executable(np.int32(1), spaces.Discrete(3, start=5)) == 6

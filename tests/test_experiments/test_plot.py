@@ -77,7 +77,9 @@ def test_one_colour_for_an_algorithm(
 ) -> None:
     """A panel for each environment, a curve for each algorithm, dashes for the bounds."""
     drawn: list[Any] = []
-    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(
+        figures.Figure, "savefig", lambda figure, to, **_: drawn.append(figure) or to.touch()
+    )
     figures.draw([load(folder) for folder in folders], tmp_path / "all.png", first=paper.ENVS)
     (figure,) = drawn
     assert [axes.get_title() for axes in figure.axes] == ["heavenhell-3", "carflag"]
@@ -141,7 +143,9 @@ def test_curves_of_one_algorithm_differ(
 ) -> None:
     """As the points of a sweep do: in style, and when styles are used up in colour."""
     drawn: list[Any] = []
-    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(
+        figures.Figure, "savefig", lambda figure, to, **_: drawn.append(figure) or to.touch()
+    )
     one = load(folders[0])
     points = [dataclasses.replace(one, folder=tmp_path / f"point-{i}") for i in range(8)]
     figures.draw(points, tmp_path / "all.png")

@@ -1,6 +1,7 @@
 """An algorithm that nobody has heard of, registered by one line, runs through every command."""
 
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_every_command() -> None:
         ended = call(main, *words)
         assert ended.code == 0, (main.__module__, ended.err)
     assert pathlib.Path("table.csv").read_text().count(NAME) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (
+            ("oracle", "bootstrap"),
+            "privileged must be one of none, history-state, state, got 'oracl",
+        ),
+        (("state", "mixed"), "regress_on must be one of bootstrap, privileged, got 'mixed'"),
+        (("none", "privileged"), "Q cannot regress on U where there is none"),
+    ],
+)
+def test_words_that_say_nothing(words: tuple[Any, Any], why: str) -> None:
+    """Are refused where the algorithm is named, not taken for others."""
+    with pytest.raises(ValueError, match=f"seventh: {why}"):
+        Algorithm("seventh", *words)
 
 
 def test_figure1_trains_it_when_told() -> None:

@@ -7,6 +7,7 @@ import errno
 import functools
 import itertools
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -180,6 +181,23 @@ def test_stopped_and_resumed(whole: pathlib.Path) -> None:
     assert "points 0 to 3 of 4: finished before" in again.out
 
 
+def test_solved_before_the_end(whole: pathlib.Path) -> None:
+    """Points that stopped when all were solved are finished, for whoever asks for no more."""
+
+    def evaluate(method: Any, states: Any) -> Any:
+        return method(states) | {"eval_success": np.ones(4 * SEEDS, np.float32)}
+
+    words = (*GRID, "--stop-when-solved", "1")
+    ended = train(sweep.main, *words, hooks={"evaluate": evaluate})
+    assert ended.code == 0, ended.err
+    assert len(rows_of(SWEEP / next(iter(POINTS)))) < len(rows_of(whole / next(iter(POINTS))))
+    ended = train(sweep.main, *words, "--resume")
+    assert "points 0 to 3 of 4: finished before" in ended.out
+    ended = train(sweep.main, *GRID, "--resume")
+    assert ended.code == 0, ended.err
+    assert (SWEEP / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
+
+
 def test_disk_full_at_the_table(whole: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said of it is so: all points are trained, and --resume writes it."""
     shutil.copytree(whole, SWEEP)
@@ -218,6 +236,19 @@ def test_what_does_not_fit_is_split(whole: pathlib.Path, monkeypatch: pytest.Mon
     }
     for label in POINTS:
         assert_close(rows_of(SWEEP / label), rows_of(whole / label))
+
+    # With more memory what was begun in parts goes on in parts, and what is finished is kept.
+    available[0] = math.inf
+    first, *others = (SWEEP / label for label in POINTS)
+    (first / "curve.png").unlink()
+    before = [files_of(folder) for folder in others]
+    ended = train(sweep.main, *GRID, "--resume")
+    assert ended.code == 0, ended.err
+    assert "points 0 to 0 of 4:\n" in ended.out
+    assert "points 1 to 1 of 4: finished before" in ended.out
+    assert not (SWEEP / "points-000-003").exists()
+    assert [files_of(folder) for folder in others] == before
+    assert (first / "curve.png").exists()
 
     available[0] = 1000
     before = files_of(pathlib.Path("runs"))
@@ -262,6 +293,27 @@ def test_static_options_are_successive_programs(whole: pathlib.Path) -> None:
     assert [row["eval_params"] for row in table_of(folder)] == ["online"] * 2 + ["target"] * 2
     same = "learning-rate=3e-3,target-tau=0.02"
     assert_close(rows_of(folder / "eval-params=target,learning-rate=3e-3"), rows_of(whole / same))
+
+
+def test_a_sweep_that_is_renamed_while_it_trains() -> None:
+    """What is left of it can be resumed, and trains what went with the folder."""
+    words = ("--target-tau", "0.02", "--grid", "eval-params=online,target", "learning-rate=3e-3")
+    chunks = []
+
+    def iterate(method: Callable[..., Any], *args: Any) -> Any:
+        chunks.append(args)
+        return method(*args)
+
+    assert train(sweep.main, *words, "--name", "kept", hooks={"iterate": iterate}).code == 0
+    move = functools.partial(os.rename, SWEEP, "away")
+    ended = train(sweep.main, *words, hooks={"iterate": after(len(chunks), move)})
+    assert ended.code == 74, ended.err
+    assert "does not hold eval-params=online,learning-rate=3e-3 any more" in ended.err
+    assert not (SWEEP / "sweep.csv").exists()
+    ended = train(sweep.main, *words, "--resume")
+    assert ended.code == 0, ended.err
+    assert "points 1 to 1 of 2: finished before" in ended.out
+    assert table_of(SWEEP) == table_of(SWEEP.with_name("kept"))
 
 
 def test_grouped_by_what_is_static() -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adqn_jax import envs, make_policy, make_train, make_trainer
+from adqn_jax import Policy, envs, make_policy, make_train, make_trainer
 from adqn_jax.envs.pomdp import heavenhell
 from adqn_jax.imitation import Config, Mixture
 from adqn_jax.tabular import state_values
@@ -53,6 +53,28 @@ def knows() -> Teacher:
 def train(config: Config, given: Teacher | None = None) -> tuple[Any, Any]:
     """Train one seed."""
     return jax.jit(make_train(config, ENV, PARAMS, given))(jax.random.key(0))
+
+
+def test_a_teacher_of_another_environment() -> None:
+    """Is refused at once, whatever it sees."""
+    env, params = envs.make("carflag")
+    kinds: list[tuple[Any, dict[str, Any]]] = [
+        (imitating("expert"), {}),
+        (small("dqn", history="none"), {"observe": "state"}),
+    ]
+    for config, about in kinds:
+        observe: Any = about.get("observe", "observation")
+        policy = untrained_of(config, *envs.make("heavenhell-2", observe), about)
+        with pytest.raises(ValueError, match="teacher does not fit the environment: its states"):
+            make_trainer(imitating("ail"), env, params, policy.teacher())
+        make_trainer(imitating("ail"), *envs.make("heavenhell-2"), policy.teacher())
+
+
+def untrained_of(config: Any, env: Any, params: Any, about: dict[str, Any]) -> Policy:
+    """Make a policy with the parameters that a run begins with."""
+    trainer = make_trainer(config, env, params)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    return make_policy(config, env, params, trainer.acting_params(state), about)
 
 
 def test_both_ends_of_beta() -> None:
@@ -228,13 +250,13 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             make_trainer(config, ENV, PARAMS, given)
-    recurrent = make_policy(small("dqn"), ENV, PARAMS, {}, {"observe": "state"})
+    recurrent = untrained_of(small("dqn"), ENV, PARAMS, {"observe": "state"})
     for policy, message in (
         (dataclasses.replace(recurrent, about={}), "this policy of dqn was not trained with --obs"),
         (recurrent, "an expert has no memory: this policy of dqn"),
-        (make_policy(imitating("a2d"), ENV, PARAMS, {}, {}), "this policy of a2d was not trained"),
+        (untrained_of(imitating("a2d"), ENV, PARAMS, {}), "this policy of a2d was not trained"),
     ):
         with pytest.raises(ValueError, match=message):
             policy.teacher()
-    by_value = make_policy(small("dqn", history="none"), ENV, PARAMS, {}, {"observe": "state"})
+    by_value = untrained_of(small("dqn", history="none"), ENV, PARAMS, {"observe": "state"})
     assert by_value.teacher().scores == "values"

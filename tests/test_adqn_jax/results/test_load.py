@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adqn_jax import families
-from adqn_jax.results import experiment
+from adqn_jax.results import experiment, metrics
 from adqn_jax.results.experiment import Experiment
 from adqn_jax.results.load import by_env, is_done, load, load_all
 from runs import write_run
@@ -77,6 +77,24 @@ def test_no_run(missing: str, tmp_path: pathlib.Path) -> None:
         load_all([folder])
     with pytest.raises(ValueError, match="name at least one run folder"):
         load_all([])
+
+
+def test_columns_that_came_later(tmp_path: pathlib.Path) -> None:
+    """Rows of an older version have none of what a newer one measures."""
+    old = [{"seed": seed, "timesteps": 1, "eval_return": 0.0} for seed in range(2)]
+    new = [row | {"timesteps": 2, "mean_q": 0.5} for row in old]
+    metrics.write(tmp_path / "metrics.csv", [*old, *new])
+    columns = metrics.read(tmp_path / "metrics.csv")
+    np.testing.assert_array_equal(columns["mean_q"], [[np.nan] * 2, [0.5] * 2])
+
+
+def test_runs_of_other_parameters_are_not_compared(tmp_path: pathlib.Path) -> None:
+    """One sentence names both, and what differs."""
+    one, other = (load(made_up(tmp_path / "carflag" / algo / "x")) for algo in ("dqn", "adqn"))
+    shorter = dataclasses.replace(other, env_params={"max_steps_in_episode": 7})
+    assert by_env([one, other])
+    with pytest.raises(ValueError, match=r"its parameters are the defaults and max_steps.* 7"):
+        by_env([one, shorter])
 
 
 def test_environments_in_order(tmp_path: pathlib.Path) -> None:

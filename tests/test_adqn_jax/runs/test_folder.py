@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adqn_jax.runs import cluster, lock
-from adqn_jax.runs.folder import claim
+from adqn_jax.runs.folder import Claim, claim
 from runs import files_of
 
 RUN: dict[str, Any] = {"env": "carflag", "train": {"total_timesteps": 10}}
@@ -130,6 +130,64 @@ def test_processes_that_differ(
     with pytest.raises(ValueError, match=message):
         begin(folder, resume=True)
     assert not folder.exists()
+
+
+def test_a_folder_that_another_run_has_used_is_left_alone(folder: pathlib.Path) -> None:
+    """Though nobody is at work there any more."""
+    with claim(folder, RUN, overwrite=False, resume=False) as claimed:
+        claimed.begin()
+        folder.rename(folder.with_name("away"))
+        begin(folder, RUN | {"env": "cleaner"})
+        before = files_of(folder)
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"another run's results are in .*/one by now"):
+                claimed.hold()
+    assert files_of(folder) == before
+
+
+def test_a_folder_within_another_is_held_with_it(folder: pathlib.Path) -> None:
+    """Where both vanish, both are made anew."""
+    with (
+        claim(folder, RUN, overwrite=False, resume=False) as outer,
+        claim(folder / "in", RUN, overwrite=False, resume=False, within=outer) as inner,
+    ):
+        outer.begin("in")
+        inner.begin()
+        before = files_of(folder)
+        folder.rename(folder.with_name("away"))
+        inner.hold()
+        assert files_of(folder) == before
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_a_deletion_that_was_cut_short_is_finished(
+    checkpoints: bool, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resuming the run that was killed while it replaced another keeps no file of that."""
+    begin(folder)
+    if checkpoints:
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "file").write_text("old")
+    other = RUN | {"env": "cleaner"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Claim, "_delete", lambda *_, **__: exec("raise KeyboardInterrupt"))
+        with (
+            pytest.raises(KeyboardInterrupt),
+            claim(folder, other, overwrite=True, resume=False) as claimed,
+        ):
+            claimed.begin()
+    assert "metrics.csv" in files_of(folder)
+    with claim(folder, other, overwrite=False, resume=True) as claimed:
+        claimed.begin()
+    assert sorted(files_of(folder)) == ["config.json"]
+
+
+def test_killed_at_the_very_beginning(folder: pathlib.Path) -> None:
+    """What half a config.json leaves is in nobody's way."""
+    folder.mkdir(parents=True)
+    (folder / "config.partial").write_text("{")
+    begin(folder)
+    assert sorted(files_of(folder)) == ["config.json", "metrics.csv"]
 
 
 def test_a_folder_that_vanished_is_made_anew(folder: pathlib.Path) -> None:

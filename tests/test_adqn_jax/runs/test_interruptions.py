@@ -1,5 +1,6 @@
 """Runs that are stopped, damaged or left without room go on as if nothing had happened."""
 
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -13,6 +14,7 @@ import signal
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ import numpy as np
 import pytest
 
 from adqn_jax.results.experiment import CURVE
-from adqn_jax.runs import lock, manifest, outcome, session
+from adqn_jax.runs import lock, manifest, memory, outcome, session
 from adqn_jax.runs.checkpoint import Checkpoints
 from adqn_jax.runs.session import Session
 from runs import (
@@ -160,6 +162,17 @@ def test_stopped_while_saving(whole: pathlib.Path, monkeypatch: pytest.MonkeyPat
     assert ended.code == 143
     assert train("--resume").code == 0
     assert_same_results(FOLDER / "default", whole)
+
+
+def test_a_finished_run_that_is_resumed_in_vain_stays_finished(whole: pathlib.Path) -> None:
+    """Stopped before it goes on, it still says that it is complete, and how far it is."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    before = files_of(folder)
+    ended = train("--resume", "--timeout", "1e-9")
+    assert ended.code == 75
+    assert f"stopped at timestep {rows_of(folder)[-1]['timesteps']}" in ended.err.replace(",", "")
+    assert files_of(folder) == before
 
 
 def test_timeout_stops_cleanly(whole: pathlib.Path) -> None:
@@ -384,6 +397,45 @@ def test_another_format_is_refused(whole: pathlib.Path) -> None:
     assert ended.code == 2
     assert "has format 99, and this version reads format 2" in ended.err
     assert files_of(folder) == before
+
+
+def test_other_states_are_refused(whole: pathlib.Path) -> None:
+    """Those of wider networks, under the same names: one sentence, and nothing changes."""
+    folder = FOLDER / "default"
+    shutil.copytree(whole, folder)
+    runner = compiled("adqn")
+    wider = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((*x.shape, 2), x.dtype, sharding=x.sharding),
+        runner.abstract_states.agent.params,
+    )
+    strange = dataclasses.replace(
+        runner.abstract_states, agent=runner.abstract_states.agent.replace(params=wider)
+    )
+    checkpoints = Checkpoints(folder / "checkpoints", SEEDS)
+    for look in (checkpoints.check_states, checkpoints.restore):
+        with pytest.raises(ValueError, match="holds no states of this run's networks and buffer"):
+            look(CHUNKS, strange)
+    before = files_of(folder)
+    with mock.patch.dict(vars(runner), {"abstract_states": strange}):
+        ended = train("--resume")
+    assert ended.code == 2
+    assert "holds no states of this run's networks and buffer" in ended.err
+    assert files_of(folder) == before
+
+
+def test_an_evaluation_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is compiled beside training, and refused as soon as it is."""
+    available = [math.inf]
+    monkeypatch.setattr(memory, "_host_memory", lambda: available[0])
+    hooks: Hooks = {
+        "iterate": after(1, lambda: available.insert(0, 1000.0)),
+        "finish_compiling": lambda method: method() or True,
+    }
+    ended = train(hooks=hooks)
+    assert ended.code == 2
+    assert "to evaluate, " in ended.err
+    assert "at most 0 seeds fit" in ended.err
+    assert "or lower eval_episodes" in ended.err
 
 
 def test_other_versions_are_told(whole: pathlib.Path) -> None:

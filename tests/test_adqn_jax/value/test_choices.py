@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnax.environments import spaces
 
 import probes
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, make_trainer
@@ -274,6 +275,32 @@ def test_no_replay_trains_on_what_was_just_made(history: Any, steps: int) -> Non
     )[2]
     got = values[behind, jnp.arange(plan.num_envs)]
     np.testing.assert_allclose(got, acted, atol=1e-5)
+
+
+def test_no_replay_reads_nothing_that_cannot_be() -> None:
+    """Slots that nobody has written hold what an environment shows: masked NaN would stay NaN."""
+
+    class Divides(probes.Constant):
+        def reset_env(self, key: Any, params: Any) -> Any:
+            state = super().reset_env(key, params)[1]
+            state = dataclasses.replace(state, bit=state.bit + 1)  # never 0
+            return self.get_obs(state), state
+
+        def get_obs(self, state: Any, params: Any = None, key: Any = None) -> Any:
+            bit = jnp.float32(state.bit)[None]
+            return bit / bit
+
+        def observation_space(self, params: Any) -> Any:
+            return spaces.Box(0.0, 1.0, (1,))
+
+    env = Divides(3)
+    config = small(
+        "dqn", replay="none", replay_ratio=1.0, steps_per_iteration=2, warmup_timesteps=0
+    )
+    trainer = make_trainer(config, env, env.default_params)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    state = jax.jit(lambda s: trainer.iterate(s, config.hyper, 3))(state)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.agent.params))
 
 
 def test_what_has_no_memory_needs_no_episodes() -> None:

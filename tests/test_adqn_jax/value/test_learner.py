@@ -127,6 +127,12 @@ def test_average_per_transition_and_per_episode() -> None:
     np.testing.assert_allclose(by_episode, np.repeat(counted[:, None], ROWS, 1), rtol=1e-6)
 
 
+def test_no_whole_episode_weighs_nothing() -> None:
+    """As after a run of simulators has been resumed: 0, and not NaN."""
+    rows = make_rows("." * SLOTS)
+    np.testing.assert_array_equal(slot_weights(LossConfig(average="episode"), rows), 0.0)
+
+
 def test_gradients_are_clipped_per_network() -> None:
     """A large gradient of U does not shrink Q's step."""
     env, params = envs.make("heavenhell-1")
