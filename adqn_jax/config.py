@@ -210,13 +210,14 @@ def check(config: BaseConfig) -> None:
                 if not all(entry in limits for entry in entries):
                     raise ValueError(f"{name} must be {limits}{each}, got {value}")
                 if not all(map(_fits, entries)):
-                    raise ValueError(f"{name} must fit into 32 bits{each}, got {value}")
+                    bits = 64 if all(isinstance(entry, int) for entry in entries) else 32
+                    raise ValueError(f"{name} must fit into {bits} bits{each}, got {value}")
 
 
 def _fits(value: float) -> bool:
-    """Whether 32 bits hold a number, which is not 0 there unless it is."""
+    """Whether 64 bits hold an integer, and 32 another number, which is 0 there only if it is."""
     if isinstance(value, int):
-        return abs(value) < 2**31
+        return abs(value) < 2**63
     with np.errstate(over="ignore"):
         short = np.float32(value)
     return bool(np.isfinite(short)) and bool(short) == bool(value)

@@ -22,6 +22,9 @@ def part(kind: Any) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{field.name: values(kind, field.name) for field in _fields(kind)})
 
 
+_MOST, _TINY = 3e38, 1e-37
+
+
 def values(kind: Any, name: str) -> st.SearchStrategy[Any]:
     """Draw a value of a field."""
     hint = get_type_hints(kind, include_extras=True)[name]
@@ -39,9 +42,12 @@ def _of_type(hint: Any, limits: Range) -> st.SearchStrategy[Any]:
     if hint is int:
         return st.integers(int(max(limits.least, -_LARGEST)), int(min(limits.most, _LARGEST)))
     assert hint is float
-    finite = {"allow_nan": False, "allow_infinity": False}
-    least, most = (None if abs(end) == float("inf") else end for end in (limits.least, limits.most))
-    return st.floats(least, most, exclude_min=not limits.closed, **finite)
+    # Numbers that 32 bits hold.
+    least, most = max(limits.least, -_MOST), min(limits.most, _MOST)
+    if not limits.closed and least == 0.0:
+        return st.floats(_TINY, most)
+    drawn = st.floats(least, most, exclude_min=not limits.closed)
+    return drawn.map(lambda x: x if abs(x) > _TINY else 0.0)
 
 
 def _fields(kind: Any) -> tuple[Any, ...]:

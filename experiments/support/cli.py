@@ -68,6 +68,8 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(stop.code)
         except OSError as error:
             _end(reason(error))
+        except OverflowError as error:
+            _end(f"a number is too large ({error})")
         except ValueError as error:
             if not _is_ours(error):
                 raise
