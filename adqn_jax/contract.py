@@ -61,12 +61,13 @@ def check(env: Any, env_params: Any) -> None:
 
 def _check_space(what: str, space: Any) -> None:
     """Refuse a space that no network reads."""
-    parts = space.spaces.values() if isinstance(space, gymnax_spaces.Dict) else [space]
-    for part in parts:
-        if not isinstance(part, gymnax_spaces.Discrete | gymnax_spaces.Box):
-            raise ValueError(
-                f"{what} is {_told(part)}: known are Discrete spaces, Boxes, and Dicts of these"
-            )
+    if isinstance(space, gymnax_spaces.Dict):
+        for name, part in space.spaces.items():
+            _check_space(f"{what}'s {name}", part)
+    elif not isinstance(space, gymnax_spaces.Discrete | gymnax_spaces.Box):
+        raise ValueError(
+            f"{what} is {_told(space)}: known are Discrete spaces, Boxes, and Dicts of these"
+        )
 
 
 def _check_repeats(name: str, env: Any, env_params: Any) -> None:

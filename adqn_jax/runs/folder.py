@@ -54,7 +54,6 @@ class Claim:
         if self.replaces:  # first what says that a run is complete
             for curve in (self.folder / CURVE, *self.folder.glob(f"*/{CURVE}")):
                 curve.unlink(missing_ok=True)
-        if self.replaces:
             # Whoever is killed from here on leaves a run that starts anew when resumed.
             shutil.rmtree(deleted, ignore_errors=True)
             if checkpoints.exists():

@@ -109,7 +109,7 @@ def prepare(
             overwrite=options.overwrite,
             resume=options.resume,
             within=options.within,
-        ) as claimed,  # fmt: skip
+        ) as claimed,
     ):
         checkpoints = Checkpoints(options.folder / "checkpoints", runner.total_seeds, runner.share)
         newest = checkpoints.newest() if options.resume else None
