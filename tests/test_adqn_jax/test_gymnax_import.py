@@ -1,4 +1,4 @@
-"""What gymnax imports for its pictures is imported when it draws, and not before."""
+"""What gymnax imports beside an environment's API is imported when it is used, and not before."""
 
 import subprocess
 import sys
@@ -13,6 +13,20 @@ loaded = [name for name in ("seaborn", "pandas", "scipy.stats", "matplotlib", "m
 """
 DRAWS = """
 assert not loaded, loaded
+assert "gymnax.environments.misc" not in sys.modules, "its environments are not needed yet"
+import jax
+jax.config.update("jax_num_cpu_devices", 3)  # nobody has looked for devices
+import gymnax
+from gymnax.environments import EnvParams, Pong, environment
+assert EnvParams is environment.EnvParams is gymnax.EnvParams
+assert gymnax.make("CartPole-v1")[0].name == "CartPole-v1"
+try:
+    gymnax.environments.Nothing
+except AttributeError as error:
+    assert "has no attribute 'Nothing'" in str(error)
+else:
+    raise AssertionError("there is no such environment")
+assert "seaborn" not in sys.modules
 from gymnax.environments.misc import pong
 assert len(pong.sns.color_palette("cubehelix", 3)) == 3
 assert pong.colors.to_rgb("red") == (1.0, 0.0, 0.0)
