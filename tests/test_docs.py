@@ -533,6 +533,8 @@ def test_table_of_growth() -> None:
         ("`dqn`, the same, five seeds", "dqn/fast"),
         ("`adqn`, the same for longer, five seeds", "adqn/longer"),
         ("`adqn`, ε falls to 0.05, five seeds", "adqn/falling-epsilon"),
+        ("`adqn`, the same, other five seeds", "adqn/falling-epsilon-seed-31"),
+        ("`adqn`, these five for twice as long", "adqn/twice-as-long-seed-31"),
     ],
     ids=lambda word: word.split()[0],
 )
@@ -555,10 +557,18 @@ def test_exits_that_are_taken(label: str, run: str) -> None:
 
 
 def test_fast_on_memory_four_rooms() -> None:
-    """The run of fast.md with a falling epsilon has the preset; four of five seeds end so."""
+    """The last run of fast.md has the preset, and those before half of it; how they end."""
     folder = DOCS / "results" / "memory-four-rooms-7x7" / "adqn"
     preset = presets.preset("fast", "memory-four-rooms-7x7", "adqn")
-    assert experiment.read(folder / "falling-epsilon").config == preset
+    half = preset.replace(total_timesteps=2_000_000, epsilon_timesteps=2_000_000.0)
+    for name, config in (
+        ("falling-epsilon", half),
+        ("falling-epsilon-seed-31", half),
+        ("twice-as-long-seed-31", preset),
+    ):
+        assert experiment.read(folder / name).config == config
+    success = metrics.read(folder / "twice-as-long-seed-31" / "metrics.csv")["eval_success"]
+    assert (success[-4:].mean(0) >= 0.9).sum() >= 4
     success = metrics.read(folder / "falling-epsilon" / "metrics.csv")["eval_success"]
     ends = np.sort(success[-4:].mean(0)).round(2)
     assert (ends[0], ends[1], ends[-1]) == pytest.approx((0.82, 0.97, 0.99))
