@@ -79,7 +79,7 @@ class Claim:
             self._within.hold()
         if self._lock.is_mine:
             return
-        if _occupied(self.folder) and not self._is_ours():
+        if (self.folder / CONFIG).exists() and not self._is_ours():
             raise OSError(f"another run's results are in {self.folder} by now")
         if self._lock.renew():
             experiment.write(self.folder, self.run)

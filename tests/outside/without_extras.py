@@ -30,12 +30,12 @@ def take_away() -> None:
     """From now on what is `missing` cannot be imported, as if it were not installed."""
     really_import, really_find = builtins.__import__, importlib.util.find_spec
 
-    def import_(name: str, globals_: Any = None, *rest: Any) -> Any:
+    def import_(name: str, globals_: Any = None, *rest: Any, **named: Any) -> Any:
         ours = (globals_ or {}).get("__name__", "").startswith("adqn_jax")
         top = name.partition(".")[0]
         if top in (missing if ours else missing & FOR_EVERYBODY):
             raise ModuleNotFoundError(f"No module named {top!r}", name=top)  # as Python names it
-        return really_import(name, globals_, *rest)
+        return really_import(name, globals_, *rest, **named)
 
     def find_spec(name: str, package: str | None = None) -> Any:
         return None if name in missing else really_find(name, package)
