@@ -33,6 +33,8 @@ class _Later(types.ModuleType):
 class _Package(types.ModuleType):
     """A package whose modules can be imported; itself it is run when another name is asked for."""
 
+    _run = False
+
     def __getattr__(self, name: str) -> Any:
         """Find a module of the package, or run it for whatever else it has."""
         if name.startswith("__") and name != "__all__":
@@ -40,7 +42,7 @@ class _Package(types.ModuleType):
         if importlib.util.find_spec(f"{self.__name__}.{name}") is not None:
             return importlib.import_module(f"{self.__name__}.{name}")
         spec = self.__spec__
-        if self.__dict__.setdefault("_run", False) or spec is None or spec.loader is None:
+        if self._run or spec is None or spec.loader is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         self._run = True
         with _without_pictures():

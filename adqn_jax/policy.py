@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnax.environments.spaces import Box, Dict
+from gymnax.environments.spaces import Box
 
 from adqn_jax import spaces
 from adqn_jax.agent import Networks
@@ -136,7 +136,10 @@ class Policy:
         return Teacher(self.params, self.networks, observes_state, family.scores, seen)
 
     def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
-        observation = _arrays(observation, self.observation_space)
+        # A list is an array's numbers, and no tree.
+        observation = jax.tree.map(
+            jnp.asarray, observation, is_leaf=lambda x: not isinstance(x, dict)
+        )
         element = jax.eval_shape(lambda: spaces.zeros(self.observation_space))
         expected = jax.tree.map(lambda x: (*lead, *x.shape), element)
         shapes = jax.tree.map(lambda x: x.shape, observation)
@@ -245,13 +248,6 @@ def _misfit(expected: Params, given: dict[str, Any]) -> str:
         if needed.get(name) != there.get(name):
             return f"{name} has shape {there.get(name)}, needed is {needed.get(name)}"
     return ""
-
-
-def _arrays(element: Any, space: Spec) -> PyTree:
-    """Make arrays of an element of a space, whose numbers may be in lists."""
-    if isinstance(space, Dict) and isinstance(element, dict) and {*element} == {*space.spaces}:
-        return {name: _arrays(element[name], of) for name, of in space.spaces.items()}
-    return jax.tree.map(jnp.asarray, element) if isinstance(element, dict) else jnp.asarray(element)
 
 
 def _init(policy: Policy, key: Array) -> Params:

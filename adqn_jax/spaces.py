@@ -34,6 +34,16 @@ class Spaces:
             raise ValueError(f"actions that are counted are Discrete, not those of {self.action!r}")
         return int(self.action.n)
 
+    def misfit(self, needed: "Spaces") -> str:
+        """Say whose states or actions are not those of others; nothing where both are."""
+        for what, given, wanted in (
+            ("states", self.state, needed.state),
+            ("actions", self.action, needed.action),
+        ):
+            if not same(given, wanted):
+                return f"its {what} are those of {given}, needed is {wanted}"
+        return ""
+
     @classmethod
     def of(cls, env: Environment, env_params: Any) -> "Spaces":
         """Ask an environment."""

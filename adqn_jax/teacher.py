@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.agent import Networks
-from adqn_jax.spaces import Spaces, same
+from adqn_jax.spaces import Spaces
 from adqn_jax.types import Array, Inputs, Params
 
 
@@ -34,17 +34,8 @@ class Teacher:
         Raises:
           ValueError: when states or actions differ.
         """
-        if self.spaces is None:
-            return
-        for what, of_teacher, needed in (
-            ("states", self.spaces.state, here.state),
-            ("actions", self.spaces.action, here.action),
-        ):
-            if not same(of_teacher, needed):
-                raise ValueError(
-                    f"the teacher does not fit the environment: its {what} are those of "
-                    f"{of_teacher}, needed is {needed}"
-                )
+        if self.spaces is not None and (problem := self.spaces.misfit(here)):
+            raise ValueError(f"the teacher does not fit the environment: {problem}")
 
     def log_probs(self, params: Params, inputs: Inputs) -> Array:
         """Return log π(.|s), float [..., A], of slots with leaves [...]; the state must be there.

@@ -67,11 +67,12 @@ class Buffer:
 
     def init(self, example: Transition) -> BufferState:
         """Return an empty ring for slots like the example, leaves [...]."""
+        storage = jax.tree.map(self._unwritten, example)
+        return BufferState(storage=storage, count=jnp.int32(0))
 
-        def ring(leaf: Array) -> Array:
-            return jnp.zeros((self.capacity, self.num_streams, *leaf.shape), leaf.dtype)
-
-        return BufferState(storage=jax.tree.map(ring, example), count=jnp.int32(0))
+    def _unwritten(self, leaf: Array) -> Array:
+        """Return what a ring holds at first, where a leaf of the example is [...]."""
+        return jnp.zeros((self.capacity, self.num_streams, *leaf.shape), leaf.dtype)
 
     def add(self, state: BufferState, slot: Transition) -> BufferState:
         """Write one slot of each stream, leaves [E, ...]."""

@@ -13,17 +13,10 @@ from adqn_jax.types import Array, Inputs, Rows, Transition
 class NewestBuffer(Buffer):
     """A ring of the last rows: one of each stream, from its episode's start up to now."""
 
-    def init(self, example: Transition) -> BufferState:
-        """Return a ring of copies of the example, leaves [...].
-
-        Slots behind the newest are read, too, if only to be masked, and NaN would not be: so they
-        hold what an environment may be like.
-        """
-
-        def ring(leaf: Array) -> Array:
-            return jnp.broadcast_to(leaf, (self.capacity, self.num_streams, *leaf.shape))
-
-        return BufferState(storage=jax.tree.map(ring, example), count=jnp.int32(0))
+    def _unwritten(self, leaf: Array) -> Array:
+        # Slots behind the newest are read, too, if only to be masked, and NaN would not be: so they
+        # hold what an environment may be like.
+        return jnp.broadcast_to(leaf, (self.capacity, self.num_streams, *leaf.shape))
 
     def newest(self, state: BufferState, steps: int) -> tuple[Transition, Array, Array]:
         """Read the row of each stream that ends in its last `steps` slots.

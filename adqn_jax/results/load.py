@@ -10,7 +10,7 @@ import numpy as np
 from adqn_jax import families
 from adqn_jax.results import experiment, metrics
 from adqn_jax.results.experiment import CONFIG, CURVE, Experiment
-from adqn_jax.results.metrics import METRICS, solved
+from adqn_jax.results.metrics import METRICS
 
 #: What a run shows: an agent at work, or what an agent can reach that sees less or more.
 Kind = Literal["agent", "memoryless", "fully observing"]
@@ -106,8 +106,9 @@ def is_done(
         return True
     if not 0 < stop_when_solved <= len(columns["timesteps"]):
         return False
-    success, failed = (columns[name][-stop_when_solved:] for name in ("eval_success", "failed"))
-    return bool((solved(success) | (failed > 0)).all())
+    return metrics.all_solved(
+        *(columns[name][-stop_when_solved:] for name in ("eval_success", "failed"))
+    )
 
 
 def by_env(results: Sequence[Result], first: Sequence[str] = ()) -> dict[str, list[Result]]:

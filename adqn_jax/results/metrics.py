@@ -23,6 +23,11 @@ def solved(success: Any) -> Any:
     return np.asarray(success, np.float32) >= np.float32(SOLVED)
 
 
+def all_solved(success: Any, failed: Any) -> bool:
+    """Whether every seed had solved the task at every log point of these, [...], or has failed."""
+    return bool((solved(success) | (np.asarray(failed) > 0)).all())
+
+
 def write(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
     """Replace a table by these rows, whole or not at all; without rows there is none.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adqn_jax.results import metrics
-from adqn_jax.results.metrics import METRICS, solved
+from adqn_jax.results.metrics import METRICS
 
 Row = dict[str, Any]
 NOT_FINITE = "its loss or its parameters are not finite"
@@ -84,15 +84,13 @@ class Records:
     def solved_for(self, log_points: int) -> bool:
         """Whether every seed had solved the task at each of so many last log points; with 0 not.
 
-        See `metrics.solved`. Failed seeds do not count.
+        See `metrics.all_solved`. Failed seeds do not count.
         """
         if not log_points or len(self.log) < log_points or not self.last("failed").size:
             return False
-        success, failed = (
-            np.array([point[name] for point in self.log[-log_points:]])
-            for name in ("eval_success", "failed")
+        return metrics.all_solved(
+            *([at[name] for at in self.log[-log_points:]] for name in ("eval_success", "failed"))
         )
-        return bool((solved(success) | (failed > 0)).all())
 
     def mean(self, metric: str) -> float:
         """Average a metric at the last log point over seeds that have not failed; perhaps NaN."""

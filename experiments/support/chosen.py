@@ -6,8 +6,9 @@ import math
 import pathlib
 from typing import Any
 
-from adqn_jax import envs, load_policy, spaces
+from adqn_jax import envs, load_policy
 from adqn_jax.results.experiment import Experiment, file_name
+from adqn_jax.spaces import Spaces
 from adqn_jax.teacher import Teacher
 from support import presets
 from support.options import Args, Choice
@@ -34,15 +35,9 @@ def world(args: Choice) -> tuple[envs.PrivilegedEnvironment, Any, Teacher | None
     if args.expert is None:
         return env, env_params, None
     policy = load_policy(args.expert)
-    for what, given, needed in (
-        ("states", policy.state_space, env.privileged_state_space(env_params)),
-        ("actions", policy.action_space, spaces.action_space(env, env_params)),
-    ):
-        if not spaces.same(given, needed):
-            raise ValueError(
-                f"the policy {args.expert} does not fit {args.env}: its {what} are those of "
-                f"{given}, needed is {needed}"
-            )
+    seen = Spaces(policy.observation_space, policy.state_space, policy.action_space)
+    if problem := seen.misfit(Spaces.of(env, env_params)):
+        raise ValueError(f"the policy {args.expert} does not fit {args.env}: {problem}")
     return env, env_params, policy.teacher()
 
 
