@@ -10,10 +10,8 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -203,7 +201,7 @@ class Checkpoints:
                 if self.last is None or step > self.last:  # a damaged one
                     shutil.rmtree(self.folder / str(step))
             size = sum(x.nbytes for x in jax.tree.leaves(host))
-            _reserve(self.folder, cluster.count() * size)
+            storage.reserve(self.folder, cluster.count() * size)
         except OSError as error:
             self._delete_unfinished()
             file = error.filename and str(error.filename)
@@ -244,13 +242,3 @@ def _copy(x: jax.Array, num_places: int | None) -> np.ndarray:
 
 def _line(error: Exception) -> str:
     return reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
-
-
-def _reserve(folder: pathlib.Path, size: int) -> None:
-    """Make sure that so many bytes can be written, and give them back.
-
-    On a full disk or beyond a quota, tensorstore would go on for pages.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)

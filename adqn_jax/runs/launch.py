@@ -21,6 +21,7 @@ from adqn_jax.runs.memory import Memory
 from adqn_jax.runs.outcome import Point
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.session import Options, Session
+from adqn_jax.runs.training import Training
 from adqn_jax.teacher import Teacher
 from adqn_jax.trainer import make_trainer
 
@@ -122,7 +123,7 @@ def prepare(
         if newest is not None:
             checkpoints.check_states(newest.iterations, runner.abstract_states)
         records = Records([point.folder for point in points], runner.num_seeds)
-        session = Session(points, runner, claimed, records, checkpoints)
+        session = Session(points, Training(runner), claimed, records, checkpoints)
         yield functools.partial(session.run, options, newest)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import jax
 
-from adqn_jax.parallel import SeedRunner
 from adqn_jax.policy import make_policy, save_policy
 from adqn_jax.results.experiment import Experiment
 from adqn_jax.runs.records import Records
+from adqn_jax.runs.training import Training
 from adqn_jax.trainer import Trainer
 from adqn_jax.types import Params
 from adqn_jax.versions import made_with
@@ -61,22 +61,19 @@ def draw_curves(points: Sequence[Point]) -> None:
         figures.curve(point.folder)
 
 
-def report(
-    points: Sequence[Point], runner: SeedRunner, records: Records, trained: int, seconds: float
-) -> None:
+def report(points: Sequence[Point], training: Training, records: Records) -> None:
     """Print how it went: means over the seeds that did not fail.
 
     Args:
       points: what was trained together.
-      runner: trained it.
-      records: its metrics.
-      trained: timesteps simulated by each seed after the warm-up.
-      seconds: wall-clock seconds of that.
+      training: of all seeds, ended.
+      records: their metrics.
     """
     from adqn_jax.results.estimates import mean_and_error  # takes a second
 
-    final = records.last("eval_return")
-    rate = trained * runner.total_seeds / seconds
+    final, runner = records.last("eval_return"), training.runner
+    per_seed = training.iterations * runner.trainer.plan.timesteps_per_iteration
+    rate = per_seed * runner.total_seeds / training.seconds
     rows: dict[str, str] = {}
     if final.size:
         error = " (standard error)" if final.size > 1 else ""
@@ -84,7 +81,7 @@ def report(
         rows["last 100 episodes"] = f"{records.mean('behaviour_return'):.3f} (behaviour)"
     rows |= {
         "compiling": f"{runner.compile_seconds:.1f} s",
-        "training": f"{seconds:.1f} s",
+        "training": f"{training.seconds:.1f} s",
         "timesteps": f"{rate:,.0f} /s over all seeds",
         "results": str(points[0].folder),
     }

@@ -1,4 +1,4 @@
-"""A training run as the host sees it: compiled chunks, and what happens between them."""
+"""A run in progress: what happens between chunks of training, before the first and at the end."""
 
 import contextlib
 import dataclasses
@@ -7,12 +7,8 @@ import math
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import jax
 
 from adqn_jax.host import EnvironmentFailure
-from adqn_jax.parallel import SeedRunner
 from adqn_jax.results import experiment
 from adqn_jax.results.experiment import CURVE
 from adqn_jax.runs import cluster, outcome, progress, sinks
@@ -22,12 +18,10 @@ from adqn_jax.runs.ending import ENVIRONMENT_FAILED, StopError
 from adqn_jax.runs.failures import why_failed
 from adqn_jax.runs.folder import Claim
 from adqn_jax.runs.interrupts import Interrupts
-from adqn_jax.runs.memory import Memory, TooLargeError
 from adqn_jax.runs.outcome import Point
-from adqn_jax.runs.pace import Pace
 from adqn_jax.runs.records import Records
 from adqn_jax.runs.sinks import Sink
-from adqn_jax.trainer import Trainer
+from adqn_jax.runs.training import Training
 
 #: Seconds after which a checkpoint that could not be written is tried again.
 _RETRY_SECONDS = 60.0
@@ -54,15 +48,11 @@ class Session:
     """A run in progress."""
 
     points: Sequence[Point]  # trained together: one, or those of a sweep's program
-    runner: SeedRunner
+    training: Training
     claimed: Claim
     records: Records
     checkpoints: Checkpoints
     sinks: Sequence[Sink] = ()  # beside metrics.csv
-    states: Any = None  # of all seeds; before it begins there are none
-    iterations: int = 0  # finished so far
-    pace: Pace = dataclasses.field(default_factory=Pace)
-    training_seconds: float = 0.0  # in compiled programs, so far
     attempts: Attempts = dataclasses.field(default_factory=Attempts)
     stop_when_solved: int = 0  # see `Options`
 
@@ -72,20 +62,9 @@ class Session:
         return self.claimed.folder
 
     @property
-    def trainer(self) -> Trainer:
-        """The functions of one seed."""
-        return self.runner.trainer
-
-    @property
-    def timesteps(self) -> int:
-        """Simulated so far, per seed."""
-        return int(self.trainer.plan.timesteps(self.iterations))
-
-    @property
     def done(self) -> bool:
         """Whether nothing is left to train."""
-        plan = self.trainer.plan
-        return self.iterations >= plan.iterations_per_log * plan.log_points or self.solved
+        return self.training.done or self.solved
 
     @property
     def solved(self) -> bool:
@@ -102,7 +81,7 @@ class Session:
           StopError: when the run ends before it is done, or its results cannot be written.
         """
         self.claimed.begin(interrupts=options.interrupts)
-        self.iterations = 0 if newest is None else newest.iterations
+        self.training.iterations = 0 if newest is None else newest.iterations
         if options.interrupts.stop:
             raise StopError(options.interrupts.code, self._why_stopped(options.interrupts.reason))
         if cluster.is_first():
@@ -121,36 +100,36 @@ class Session:
     @functools.cached_property
     def why_failed(self) -> str:
         """Why seeds may have failed."""
-        return why_failed(self.trainer)
+        return why_failed(self.training.trainer)
 
     def begin(self, newest: Newest | None) -> None:
         """Start anew, or from the newest checkpoint."""
+        training = self.training
         if newest is None:
-            key = jax.random.key(self.points[0].experiment.seed)
-            self.states = jax.block_until_ready(self.runner.init(key))
+            training.begin(self.points[0].experiment.seed)
         else:
-            like = self.runner.abstract_states
-            self.states, history = self.checkpoints.restore(newest.iterations, like)
-            self.records.log = history["log"]
-            self.training_seconds = history["training_seconds"]
+            like = training.runner.abstract_states
+            training.states, history = self.checkpoints.restore(newest.iterations, like)
+            training.seconds, self.records.log = history["training_seconds"], history["log"]
             for sentence in newest.damaged:
                 print(sentence, flush=True)
-            print(f"going on from the checkpoint at timestep {self.timesteps:,}", flush=True)
+            print(f"going on from the checkpoint at timestep {training.timesteps:,}", flush=True)
             self.attempts.attempt("metrics.csv", self.write_metrics)
         self.log()
 
     def train(self, interrupts: Interrupts, checkpoint_seconds: float) -> None:
         """Run chunk after chunk, until all is done or something asks to stop."""
-        plan, seeds = self.trainer.plan, self.runner.total_seeds
+        training, seeds = self.training, self.training.runner.total_seeds
         save_at = time.monotonic() + checkpoint_seconds
-        with progress.bar(plan.total_timesteps * seeds, self.timesteps * seeds) as bar:
+        every = training.trainer.plan.total_timesteps * seeds
+        with progress.bar(every, training.timesteps * seeds) as bar:
             while not self.done and not interrupts.stop:
-                before = self.timesteps
+                before = training.timesteps
                 with self._saved_if_an_environment_fails():
                     self.advance()
-                bar.update((self.timesteps - before) * seeds)
+                bar.update((training.timesteps - before) * seeds)
                 bar.set_postfix_str(f"return {self.records.mean('eval_return'):.3f}")
-                self.runner.compile_evaluation()  # first progress is shown: now there is time
+                training.runner.compile_evaluation()  # first progress is shown: now there is time
                 if not self.attempts.attempt("a checkpoint", self.checkpoints.check):
                     save_at = min(save_at, time.monotonic() + _RETRY_SECONDS)
                 if cluster.from_first(lambda at=save_at: time.monotonic() >= at):
@@ -166,51 +145,25 @@ class Session:
         Raises:
           StopError: when an environment has failed; it says which, and how to go on.
         """
-        before = self.states, self.iterations
         try:
             yield
         except EnvironmentFailure as error:
-            self.states, self.iterations = before
-            if self.states is None:
+            if self.training.states is None:
                 raise StopError(ENVIRONMENT_FAILED, f"{error}") from error
             self.attempts.end()
             self.save()
             self.pause(ENVIRONMENT_FAILED, str(error))
 
     def advance(self) -> None:
-        """Run a chunk and, when a log point is reached, evaluate and record."""
-        per_log = self.trainer.plan.iterations_per_log
-        left = per_log - self.iterations % per_log
-        length = cluster.from_first(lambda: self.pace.of(left))
-        started, compiling = time.perf_counter(), self.runner.compile_seconds
-        self.states = jax.block_until_ready(self.runner.iterate(self.states, length))
-        self.iterations += length
-        self.pace.took(length, time.perf_counter() - started)
-        if self.iterations % per_log:
-            self.training_seconds += time.perf_counter() - started
+        """Train a chunk and, when a log point is reached, record it."""
+        metrics = self.training.advance()
+        if metrics is None:
             return
-        if self.runner.finish_compiling():
-            self.check_memory()
-        found = cluster.join(self.runner.evaluate(self.states))
-        waited = self.runner.compile_seconds - compiling  # for the evaluation to be compiled
-        self.training_seconds += time.perf_counter() - started - waited
-        for sentence in self.records.add(found, self.training_seconds, lambda: self.why_failed):
+        for sentence in self.records.add(metrics, self.training.seconds, lambda: self.why_failed):
             progress.say(sentence)
         if self.hold():
             self.attempts.attempt("metrics.csv", self.write_metrics)
             self.log()
-
-    def check_memory(self) -> None:
-        """Refuse an evaluation that does not fit: it was not compiled when training began.
-
-        Raises:
-          TooLargeError: when that is so.
-        """
-        try:
-            Memory.of(self.runner).check()
-        except TooLargeError as error:
-            sentence = f"to evaluate, {error}; or lower eval_episodes"
-            raise TooLargeError(sentence, error.most_seeds) from error
 
     def write_metrics(self) -> None:
         """Write metrics.csv, which one process does for all.
@@ -230,8 +183,9 @@ class Session:
     def save(self) -> bool:
         """Write a checkpoint in the background; say whether there is a folder to write it to."""
         if held := cluster.from_first(self.hold):
-            history = {"log": self.records.log, "training_seconds": self.training_seconds}
-            self.checkpoints.save(self.iterations, self.states, history)
+            training = self.training
+            history = {"log": self.records.log, "training_seconds": training.seconds}
+            self.checkpoints.save(training.iterations, training.states, history)
         return held
 
     def hold(self) -> bool:
@@ -256,15 +210,17 @@ class Session:
           StopError: when something cannot be written.
         """
         if self.solved:
-            print(f"solved by all seeds: stopped at timestep {self.timesteps:,}", flush=True)
-        attempt, points = self.attempts.attempt, self.points
+            at = f"{self.training.timesteps:,}"
+            print(f"solved by all seeds: stopped at timestep {at}", flush=True)
+        attempt, points, training = self.attempts.attempt, self.points, self.training
         attempt("a checkpoint", self.checkpoints.wait)
         if not self.hold():
             self.attempts.check()
-        params, share = self.trainer.acting_params(self.states), self.runner.share
+        trainer, share = training.trainer, training.runner.share
+        params = trainer.acting_params(training.states)
         written = [
             attempt("metrics.csv", self.write_metrics),
-            attempt("policy/", lambda: outcome.save_policies(points, self.trainer, params, share)),
+            attempt("policy/", lambda: outcome.save_policies(points, trainer, params, share)),
             attempt("config.json", self._write_configs),
         ]
         if all(cluster.gather(all(written))):  # the curve says that the run is complete
@@ -272,11 +228,12 @@ class Session:
         self.log(last=True)  # what is local is written by now, should a server not answer
         self.attempts.check()
         cluster.gather(None)  # another that could not write ends all
-        trained = self.iterations * self.trainer.plan.timesteps_per_iteration
-        outcome.report(points, self.runner, self.records, trained, self.training_seconds)
+        outcome.report(points, training, self.records)
 
     def _why_stopped(self, why: str) -> str:
-        timesteps = self.timesteps if self.states is not None or self.iterations else 0
+        training = self.training
+        begun = training.states is not None or training.iterations
+        timesteps = training.timesteps if begun else 0
         return (
             f"{why}: stopped at timestep {timesteps:,}; the same command with "
             f"--resume goes on in {self.folder}"

@@ -5,7 +5,9 @@ disk, and reads no others: any number of processes may go on with them.
 """
 
 import logging
+import os
 import pathlib
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,16 @@ from adqn_jax.types import PyTree
 
 _KEEP = 2
 _TIMEOUT_SECONDS = 86_400  # Orbax gives up after 20 minutes, and a slow disk may need more
+
+
+def reserve(folder: pathlib.Path, size: int) -> None:
+    """Make sure that so many bytes can be written, and give them back.
+
+    On a full disk or beyond a quota, tensorstore would go on for pages.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def write(
