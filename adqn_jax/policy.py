@@ -269,6 +269,8 @@ def _named_leaves(params: PyTree) -> dict[str, Any]:
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Read all entries of an archive, the metadata among them."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a policy's file, <run>/policy/seed-000.npz")
     try:
         # NumPy leaves a path that it cannot read open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

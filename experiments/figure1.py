@@ -11,26 +11,24 @@ import pathlib
 import subprocess
 import sys
 import time
-from typing import Any, Literal
+from typing import Literal
 
 from support import cli
 
 if __name__ == "__main__":
     cli.set_up()
 
-from adqn_jax import TrainConfig, make_trainer
-from adqn_jax.config import BaseConfig
+from adqn_jax import make_trainer
 from adqn_jax.results import figures, files, load
 from adqn_jax.results.experiment import CONFIG, Experiment
+from adqn_jax.results.load import Result
 from adqn_jax.results.metrics import METRICS
 from adqn_jax.runs.ending import StopError
 from adqn_jax.runs.interrupts import Interrupts
 from support import chosen, options, paper
+from support.shorten import shorten
 
 _RUN = pathlib.Path(__file__).with_name("run.py")
-_FEWEST_ENVS = 4
-#: Timesteps evaluated per timestep between log points, at most; training is not to be the lesser.
-_MOST_EVALUATED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +103,14 @@ class Pair:
         for name in (METRICS, CONFIG):
             files.check_writable(self.collected / name)
 
-    def train(self, interrupts: Interrupts) -> bool:
-        """Train in a process of its own, whose memory and failures stay there; returns success.
+    def result(self, metric: str) -> Result | None:
+        """Return what the finished run measured; None if it is not, or all its seeds failed."""
+        folder = self.finished()
+        result = folder and load.load(folder, metric)
+        return result if result and result.seeds.size else None
+
+    def train(self, interrupts: Interrupts) -> None:
+        """Train in a process of its own, whose memory and failures stay there.
 
         Raises:
           StopError: when interrupted, as soon as that process has saved all.
@@ -121,7 +125,6 @@ class Pair:
                 process.wait()
             if interrupts.stop:
                 raise StopError(interrupts.code, f"{interrupts.reason}; the same command goes on")
-        return code == 0
 
     def keep(self) -> None:
         """Copy what was measured to where it is kept, if anywhere."""
@@ -137,43 +140,6 @@ def _wait(process: subprocess.Popen) -> int | None:
         return process.wait(timeout=0.2)
     except subprocess.TimeoutExpired:
         return None
-
-
-def shorten(config: BaseConfig, fraction: float, longest: int) -> BaseConfig:
-    """Shorten a run.
-
-    Args:
-      config: the run.
-      fraction: of its timesteps, in (0, 1]; 1 leaves it as it is.
-      longest: the environment's longest episode, which a row must hold before training begins.
-
-    Returns:
-      The run with `fraction` of the timesteps, warm-up and of what falls with time, rounded up to
-      what the first gradient step needs; with a smaller buffer where it would not fill, with fewer
-      parallel environments where the warm-up would not give a row of each, and with log points so
-      far apart that evaluating does not take longer than training.
-    """
-    if fraction == 1:
-        return config
-    train, hyper = config.parts["train"], config.parts["hyper"]
-    changes: dict[str, Any] = {
-        field.name: float(math.ceil(fraction * getattr(hyper, field.name)))
-        for field in dataclasses.fields(hyper)
-        if field.name.endswith("_timesteps")
-    }
-    total, warmup = math.ceil(fraction * train.total_timesteps), 0
-    if isinstance(train, TrainConfig):
-        slots = (train.row_length or longest) + 1
-        num_envs = max(int(fraction * train.warmup_timesteps) // slots, _FEWEST_ENVS)
-        num_envs = min(num_envs, train.num_envs)
-        warmup = max(math.ceil(fraction * train.warmup_timesteps), num_envs * slots)
-        total = max(total, 2 * warmup)
-        buffer = max(min(train.buffer_timesteps, total), num_envs * (longest + slots))
-        changes |= {"num_envs": num_envs, "warmup_timesteps": warmup, "buffer_timesteps": buffer}
-    evaluated = train.eval_episodes * longest
-    log_every = max(math.ceil(fraction * train.log_every), evaluated // _MOST_EVALUATED)
-    log_every = max(min(log_every, (total - warmup) // 2), 1)  # two log points make a curve
-    return config.replace(**changes, total_timesteps=total, log_every=log_every)
 
 
 def grid(args: Args) -> list[Pair]:
@@ -221,23 +187,24 @@ def main() -> None:
     if not args.hours > 0:
         raise ValueError(f"hours must be greater than 0, got {args.hours}")
     figures.check_writable(args.to)
-    pairs, failed = grid(args), []
+    pairs, finished, failed = grid(args), [], []
     for pair in pairs:
         pair.check_collected()
     interrupts = Interrupts(60 * args.hours, "--hours")
     for number, pair in enumerate(pairs, 1):
-        done, begin = bool(pair.finished()), time.monotonic()
+        before, begin = pair.finished() is not None, time.monotonic()
         what = f"{pair.experiment.env}, {pair.experiment.config.algorithm}, {pair.folder.name}"
-        print(f"[{number}/{len(pairs)}] {what}{': finished before' * done}", flush=True)
-        if not done:
-            done = pair.train(interrupts)
-            took = (time.monotonic() - begin) / 60
-            print(f"[{number}/{len(pairs)}] {'took' if done else 'failed after'} {took:.1f} min")
-        if done:
+        print(f"[{number}/{len(pairs)}] {what}{': finished before' * before}", flush=True)
+        if not before:
+            pair.train(interrupts)
+        if result := pair.result(args.metric):
+            finished.append(result)
             pair.keep()
         else:
             failed.append(what)
-    finished = [load.load(folder, args.metric) for pair in pairs if (folder := pair.finished())]
+        if not before:
+            took = (time.monotonic() - begin) / 60
+            print(f"[{number}/{len(pairs)}] {'took' if result else 'failed after'} {took:.1f} min")
     if finished:
         figures.draw(finished, args.to, metric=args.metric, first=paper.ENVS)
         print(f"wrote {args.to}, {len(finished)} of {len(pairs)} runs")

@@ -1,5 +1,6 @@
 """The grid of the paper's figure, made to fit."""
 
+import csv
 import dataclasses
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ from adqn_jax import Config, envs, make_trainer
 from adqn_jax.value.plan import plan_of
 from runs import call, script
 from support import paper, presets
+from support.shorten import shorten
 
 ARGS = figure1.Args(envs=("heavenhell-1",), algos=("dqn",), seeds=1, fraction=0.001)
 WORDS = (*("--envs", "heavenhell-1", "--seeds", "1", "--fraction", "0.001", "--algos", "dqn"),)
@@ -27,7 +29,7 @@ def test_every_pair_can_be_shortened(preset: str, fraction: float) -> None:
     for env in paper.ENVS:
         params = envs.make(env)[1]
         whole = presets.preset(preset, env, "adqn")
-        short = figure1.shorten(whole, fraction, params.max_steps_in_episode)
+        short = shorten(whole, fraction, params.max_steps_in_episode)
         plan = plan_of(short, int(params.max_steps_in_episode))
         least = 2 * 4 * (plan.longest_episode + 1)  # warm-up of four environments, and as much
         asked = fraction * whole.train.total_timesteps
@@ -46,7 +48,7 @@ def test_what_has_no_replay_can_be_shortened(algo: str, fraction: float) -> None
     """What falls with time falls sooner; an iteration is the least."""
     env, params = envs.make("carflag")
     whole = presets.preset("fast", "carflag", algo)
-    short = figure1.shorten(whole, fraction, params.max_steps_in_episode)
+    short = shorten(whole, fraction, params.max_steps_in_episode)
     plan = make_trainer(short, env, params).plan
     asked = fraction * whole.train.total_timesteps
     assert asked <= plan.total_timesteps <= 2 * asked + 2 * plan.timesteps_per_iteration
@@ -103,6 +105,19 @@ def test_trains_what_is_missing(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     assert again.code == 0, again.err
     assert "finished before" in again.out
     assert (folder / "metrics.csv").stat() == before
+
+    # Raw data of a run all of whose seeds failed is none to draw or to keep.
+    failed = tmp_path / "failed" / folder.relative_to(tmp_path)
+    shutil.copytree(folder, failed)
+    columns = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+    with (failed / "metrics.csv").open("w") as file:
+        rows = csv.DictWriter(file, columns[0])
+        rows.writeheader()
+        rows.writerows(row | {"failed": "1"} for row in columns)
+    again = call(figure1.main, *WORDS, "--out", "failed/runs", "--collect", "other")
+    assert (again.code, "finished before" in again.out) == (1, True), again.err
+    assert "1 runs failed: heavenhell-1, dqn" in again.err
+    assert not (tmp_path / "other").exists()
 
     # Where the run's folder is gone, what was kept of it will do; but not of another run.
     shutil.rmtree(tmp_path / "runs")

@@ -178,7 +178,7 @@ def bad_files(folder: pathlib.Path) -> None:
         ("--env carflag --fps nan", "fps more than 0"),
         ("--env heavenhell-1 --steps 0 200", "steps must be from 0 to"),
         ("--policy missing.npz", "No such file"),
-        ("--policy .", "directory"),
+        ("--policy .", ". is a folder: name a policy's file"),
         ("--policy text.npz", "text.npz holds no policy"),
         ("--policy empty.npz", "empty.npz holds no policy"),
         ("--policy cut.npz", "cut.npz holds no policy"),
