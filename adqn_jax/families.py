@@ -122,10 +122,13 @@ def check_actions(algorithm: str, space: Spec) -> None:
 
 
 def settled(config: BaseConfig) -> BaseConfig:
-    """Return what decides a run: fields that the configuration does not read have defaults."""
+    """Return what decides a run: fields that the configuration does not read have defaults.
+
+    These are the family's, which may differ from those of its parts.
+    """
     defaults = {
-        field.name: getattr(type(part)(), field.name)
-        for part in config.parts.values()
+        field.name: getattr(part, field.name)
+        for part in type(config)(config.algorithm).parts.values()
         for field in dataclasses.fields(part)
     }
     return config.replace(**{name: defaults[name] for name in unread(config)})

@@ -84,7 +84,7 @@ class Policy:
             of continuous ones, instead of drawing one; None: as in its run's evaluations. Values
             are greedy.
           state: the privileged state, an element of `state_space`, [..., *shape]: for `expert` and
-            `dagger`, which act on it. Nobody else reads it.
+            `dagger`, which act on it. Nobody else reads it. Lists will do here, too.
 
         Returns:
           The action, int32 [...], or of a Box float32 [..., N], within its bounds; the carry of
@@ -93,13 +93,17 @@ class Policy:
           Gaussian that the action is drawn from, float [..., 2, N].
 
         Raises:
-          ValueError: when the observation's shape is not that of the carry and the space, or it is
-            outside of a Discrete space; or values are told not to be greedy. Compiled, it cannot
-            look at numbers: what is outside then makes values and memory NaN.
+          ValueError: when the shape of observation or state is not that of the carry and the space,
+            or one is outside of a Discrete space; when who acts on the state is given none; or
+            values are told not to be greedy. Compiled, it cannot look at numbers: what is outside
+            then makes values and memory NaN.
           jax.errors.TracerBoolConversionError: when `greedy` is traced; it is part of the program.
         """
         greedy = None if greedy is None else bool(greedy)
-        seen = self._checked(observation, carry.start.shape)
+        lead = carry.start.shape
+        seen = _checked("an observation", observation, self.observation_space, lead)
+        if state is not None:
+            state = _checked("a state", state, self.state_space, lead)
         inputs = Inputs(seen, state, carry.action_tm1, carry.start)
         who = self.networks.actor(self.params, epsilon, greedy)
         action, memory, values = self.networks.act(who, carry.memory, inputs, key)
@@ -135,19 +139,23 @@ class Policy:
         seen = Spaces(self.observation_space, state, self.action_space)
         return Teacher(self.params, self.networks, observes_state, family.scores, seen)
 
-    def _checked(self, observation: PyTree, lead: tuple[int, ...]) -> PyTree:
-        # A list is an array's numbers, and no tree.
-        observation = jax.tree.map(
-            jnp.asarray, observation, is_leaf=lambda x: not isinstance(x, dict)
-        )
-        element = jax.eval_shape(lambda: spaces.zeros(self.observation_space))
-        expected = jax.tree.map(lambda x: (*lead, *x.shape), element)
-        shapes = jax.tree.map(lambda x: x.shape, observation)
-        if shapes != expected:
-            raise ValueError(f"an observation here has the shape {expected}, got {shapes}")
-        if stray := spaces.outside(observation, self.observation_space):
-            raise ValueError(f"an observation here cannot be {stray}")
-        return observation
+
+def _checked(what: str, given: PyTree, space: Spec, lead: tuple[int, ...]) -> PyTree:
+    """Return arrays [*lead, ...] of what the space holds.
+
+    Raises:
+      ValueError: when it has another shape, or is outside of the space; it says of what.
+    """
+    # A list is an array's numbers, and no tree.
+    given = jax.tree.map(jnp.asarray, given, is_leaf=lambda x: not isinstance(x, dict))
+    element = jax.eval_shape(lambda: spaces.zeros(space))
+    expected = jax.tree.map(lambda x: (*lead, *x.shape), element)
+    shapes = jax.tree.map(lambda x: x.shape, given)
+    if shapes != expected:
+        raise ValueError(f"{what} here has the shape {expected}, got {shapes}")
+    if stray := spaces.outside(given, space):
+        raise ValueError(f"{what} here cannot be {stray}")
+    return given
 
 
 def make_policy(

@@ -141,11 +141,16 @@ class Interaction:
         Returns:
           The streams after the step, and what it produced.
         """
-        key_act, key_step, key_reset = jax.random.split(key, 3)
+        key_act, key_step, key_reset = self.step_keys(key)
         chosen = self.choose(key_act, streams, act)
         answer = self._ask(key_step, streams, chosen.action)
         fresh = self.start(key_reset, streams.final.shape[0], chosen.memory)
-        return self.record(streams, chosen, answer, fresh, discount)
+        return self.go_on(streams, chosen, answer, fresh, discount)
+
+    @staticmethod
+    def step_keys(key: Array) -> Array:
+        """Return the keys to act, to step and to reset with, [3]; `key` is consumed."""
+        return jax.random.split(key, 3)
 
     def choose(self, key: Array, streams: Stream, act: Act) -> Chosen:
         """Act in every stream; `key` is consumed."""
@@ -163,7 +168,7 @@ class Interaction:
         truncated = jax.vmap(self.env.is_truncated, (0, None))(env_state, self.env_params)
         return Answer(env_state, observation, reward, terminated, truncated, info.get("success"))
 
-    def record(
+    def go_on(
         self, streams: Stream, chosen: Chosen, answer: Answer, fresh: Stream,
         discount: Array | float = 1.0,
     ) -> tuple[Stream, Step]:  # fmt: skip

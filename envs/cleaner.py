@@ -95,7 +95,7 @@ class Cleaner(PrivilegedEnvironment[CleanerState, CleanerParams]):
 
     @property
     def name(self) -> str:
-        """Registry name."""
+        """What it is called in titles: its registry name up to the colon."""
         return "cleaner"
 
     @property

@@ -111,7 +111,7 @@ class MemoryFourRooms(PrivilegedEnvironment[FourRoomsState, FourRoomsParams]):
 
     @property
     def name(self) -> str:
-        """Registry name."""
+        """What it is called in titles: its registry name up to the colon."""
         return f"memory-four-rooms-{self.size}x{self.size}"
 
     @property

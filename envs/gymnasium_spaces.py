@@ -161,7 +161,8 @@ def executable(action: np.ndarray, space: Any) -> Any:
     with 0.
     """
     if isinstance(space, theirs.Box):
-        return np.asarray(action, space.dtype)
+        # A bound that float32 rounds up would be outside of a Box of doubles.
+        return np.clip(np.asarray(action, space.dtype), space.low, space.high)
     if isinstance(space, theirs.MultiDiscrete):
         parts = np.unravel_index(int(action), space.nvec.ravel())
         return (np.array(parts).reshape(space.nvec.shape) + space.start).astype(space.dtype)

@@ -68,16 +68,17 @@ class HazardImages(HazardGrid):
         tile = jnp.where(_TRIANGLE[..., None], jnp.asarray(AGENT, jnp.float32), tile)
         return jax.lax.dynamic_update_slice(pixels, tile, corner)
 
-    def observe(
+    def get_obs(
         self,
-        key: jax.Array,
         state: HazardState,
-        action: int | float | jax.Array | None,
-        params: HazardParams,
+        params: HazardParams | None = None,
+        key: jax.Array | None = None,
     ) -> jax.Array:
-        """Draw what the agent knows, with noise; `key` is consumed."""
-        del action, params
+        """Draw what the agent knows, with noise where there is a key, which is consumed."""
+        del params
         pixels = self.picture(state, everything=False)
+        if key is None:
+            return pixels
         noise = NOISE * jax.random.normal(key, pixels.shape, jnp.float32)
         return jnp.clip(pixels + noise, 0.0, 1.0)
 

@@ -161,6 +161,14 @@ class Privileged(_Wrapper):
                 )
             self._observed = np.asarray(observed, np.int32)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The wrapped environment's, where it has some."""
+        return getattr(self._env, "settings", {})
+
+    def _identity(self) -> tuple[type, Any]:
+        return type(self), id(self)  # its functions are in no settings
+
     def _window(self, observation: Any) -> Any:
         return observation if self._observed is None else observation[self._observed]
 

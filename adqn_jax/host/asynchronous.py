@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adqn_jax.host.fleet import GLANCE, EnvironmentFailure
-from adqn_jax.host.play import StoppedError
+from adqn_jax.host.play import ActingStoppedError
 from adqn_jax.rollout import Gathered
 from adqn_jax.trainer import IterationKeys
 from adqn_jax.types import Array, Stream
@@ -99,7 +99,7 @@ class Acting(threading.Thread):
                 # Not after the next line: whether somebody newer is there yet would be a race.
                 who, version = self._wait_for(iteration + 1 - self._max_lag)
                 self._arrived.put(arrival)
-        except StoppedError:
+        except ActingStoppedError:
             pass
         except BaseException as error:  # whoever waits is told
             self._arrived.put(error)
@@ -113,5 +113,5 @@ class Acting(threading.Thread):
         with self._refreshed:
             self._refreshed.wait_for(ready)
             if self._stop_asked.is_set():
-                raise StoppedError
+                raise ActingStoppedError
             return self._newest

@@ -39,7 +39,8 @@ class Told:
 class Fleet:
     """E simulators of an environment, made, stepped and closed by threads.
 
-    At first all episodes are over: `reset` begins them, or the first `step` does.
+    At first all episodes are over: `reset` begins them, or the first `step` does. A fleet that has
+    failed is of no more use, as some simulators may have gone on and others not: close it.
 
     Args:
       env: an environment that the host steps (`types.HostEnvironment`).
@@ -102,8 +103,8 @@ class Fleet:
                 return
             if not self._final[i]:
                 answer = simulator.step(action[i])
-                self._states[i], numbers[i], terminated[i], truncated[i], told = answer
-                says[i], success[i] = told is not None, bool(told)
+                self._states[i], numbers[i], terminated[i], truncated[i], won = answer
+                says[i], success[i] = won is not None, bool(won)
             if over is None and (terminated[i] or self._final[i]):
                 begun[i] = simulator.reset(int(seeds[i]))
             else:

@@ -16,7 +16,7 @@ from adqn_jax.rollout import Answer, Chosen, Gathered, Interaction
 from adqn_jax.types import Array, Episode, PyTree, Stream, Transition
 
 
-class StoppedError(Exception):
+class ActingStoppedError(Exception):
     """Acting was told to stop."""
 
 
@@ -31,7 +31,7 @@ class Play:
     def __post_init__(self) -> None:
         """Compile nothing yet: it is what is called first that compiles."""
         self.choose = jax.jit(self._choose)
-        self.record = jax.jit(self._record)
+        self.go_on = jax.jit(self._go_on)
         self.begin = jax.jit(self._begin)
 
     def gather(
@@ -42,15 +42,15 @@ class Play:
 
         Raises:
           EnvironmentFailure: when a simulator fails.
-          StoppedError: when it has been told to stop.
+          ActingStoppedError: when it has been told to stop.
         """
         carry, steps = streams.carry, []
         for key in keys:
             if stop is not None and stop.is_set():
-                raise StoppedError
+                raise ActingStoppedError
             chosen, action, seeds = self.choose(who, streams, key)
             told = fleet.step(np.asarray(action), np.asarray(seeds))
-            streams, step = self.record(streams, chosen, told, np.float32(1.0))
+            streams, step = self.go_on(streams, chosen, told, np.float32(1.0))
             steps.append(step)
         slots, done, episodes = jax.tree.map(_stack, *steps)
         return Gathered(carry, slots, done, episodes.undiscounted_return, streams)
@@ -79,7 +79,7 @@ class Play:
         for key in keys:
             chosen, action, later = self.choose(who, streams, key)
             told = fleet.step(np.asarray(action), np.asarray(later), over)
-            streams, step = self.record(streams, chosen, told, discount)
+            streams, step = self.go_on(streams, chosen, told, discount)
             _, done, reached = jax.device_get(step)
             episodes = jax.tree.map(functools.partial(np.where, over), episodes, reached)
             over = over | done
@@ -89,14 +89,13 @@ class Play:
 
     def _choose(self, who: Who, streams: Stream, bits: Array) -> tuple[Chosen, Array, Array]:
         """Return what was chosen, what simulators are given of it, and seeds of episodes."""
-        # As `Interaction.step` does.
-        key_act, _, key_reset = jax.random.split(jax.random.wrap_key_data(bits), 3)
+        key_act, _, key_reset = self.interaction.step_keys(jax.random.wrap_key_data(bits))
         act = functools.partial(self.networks.act, who)
         chosen = self.interaction.choose(key_act, streams, act)
         action = spaces.executed(chosen.action, self.interaction.codec.action_space)
         return chosen, action, seeds_of(key_reset, self.num_streams)
 
-    def _record(
+    def _go_on(
         self, streams: Stream, chosen: Chosen, told: Told, discount: Array
     ) -> tuple[Stream, tuple[Transition, Array, Episode]]:
         """Return the streams after a step; its slot, whether an episode ended, the episode."""
@@ -106,7 +105,7 @@ class Play:
             told.truncated, jnp.where(told.says, told.success, positive),
         )  # fmt: skip
         fresh = self._begin(told.begun, chosen.memory)
-        streams, step = self.interaction.record(streams, chosen, answer, fresh, discount)
+        streams, step = self.interaction.go_on(streams, chosen, answer, fresh, discount)
         return streams, (step.slot, step.done, step.episode)
 
     def _begin(self, env_state: PyTree, memory: PyTree = None) -> Stream:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adqn_jax.host.asynchronous import Acting, Arrival
-from adqn_jax.host.fleet import Fleet
+from adqn_jax.host.fleet import EnvironmentFailure, Fleet
 from adqn_jax.host.meter import Meter
 from adqn_jax.host.programs import Programs
 from adqn_jax.parallel import SeedRunner
@@ -200,12 +200,16 @@ class HostRunner(SeedRunner):
         whos, seeds, bits = self._programs.evaluation(state)
         if self._evaluating is None:
             self._evaluating = self._new_fleet(self._programs.evaluating.num_streams)
-        played = {
-            name: self._programs.evaluating.episodes(
-                self._evaluating, np.asarray(seeds), who, np.asarray(bits), hyper.discount
-            )
-            for name, who in whos.items()
-        }
+        try:
+            played = {
+                name: self._programs.evaluating.episodes(
+                    self._evaluating, np.asarray(seeds), who, np.asarray(bits), hyper.discount
+                )
+                for name, who in whos.items()
+            }
+        except EnvironmentFailure:
+            self._close_evaluating()
+            raise
         found = jax.device_get(self._programs.summary(state, hyper, played))
         return found | self.read(seed)
 
@@ -217,6 +221,9 @@ class HostRunner(SeedRunner):
         """Stop acting, and close all simulators."""
         for seed in list(self._fleets):
             self._drop(seed)
+        self._close_evaluating()
+
+    def _close_evaluating(self) -> None:
         if self._evaluating is not None:
             self._evaluating.close()
             self._evaluating = None

@@ -10,7 +10,7 @@ from flax import struct
 from adqn_jax.imitation import improvement, pieces
 from adqn_jax.imitation.algorithms import Algorithm, get_algorithm
 from adqn_jax.imitation.config import Config, Hyperparameters
-from adqn_jax.imitation.learner import Gathered, Learner, Trained
+from adqn_jax.imitation.learner import Learner, Lesson, Trained
 from adqn_jax.imitation.networks import ImitationNetworks, Mixture, make_networks
 from adqn_jax.imitation.pieces import Ring
 from adqn_jax.imitation.plan import buffer_pieces, plan_of
@@ -158,7 +158,7 @@ class ImitationAgent:
         return ImitationState(trained[0], state.given, trained[1], memory, ring), seen
 
     def _encode(
-        self, hyper: Hyperparameters, trained: Trained, gathered: Gathered, timesteps: Array,
+        self, hyper: Hyperparameters, trained: Trained, gathered: Lesson, timesteps: Array,
         key: Array,
     ) -> tuple[Trained, dict[str, Array]]:  # fmt: skip
         """Train the encoder at first, and from then on the expert that sees by it."""
@@ -180,7 +180,7 @@ class ImitationAgent:
         return trained, seen | {"loss_encoder": error}
 
     def _reinforce(
-        self, hyper: Hyperparameters, trained: Trained, beta: Array, gathered: Gathered, key: Array
+        self, hyper: Hyperparameters, trained: Trained, beta: Array, gathered: Lesson, key: Array
     ) -> tuple[Trained, dict[str, Array]]:
         """Fit the values, and move the expert: steps 3 and 4 of Algorithm 1."""
         learner, valid = self.learner, gathered.rows.valid

@@ -10,7 +10,7 @@ from adqn_jax import trust_region
 from adqn_jax.descent import deal
 from adqn_jax.imitation import losses
 from adqn_jax.imitation.config import Hyperparameters
-from adqn_jax.imitation.learner import Gathered, Learner, Trained
+from adqn_jax.imitation.learner import Learner, Lesson, Trained
 from adqn_jax.imitation.slots import mean, taken
 from adqn_jax.surrogates import clipped_surrogate
 from adqn_jax.types import Array, Inputs, Params
@@ -31,7 +31,7 @@ class Slots:
 
 
 def advantages(
-    hyper: Hyperparameters, learner: Learner, params: Params, beta: Array, gathered: Gathered,
+    hyper: Hyperparameters, learner: Learner, params: Params, beta: Array, gathered: Lesson,
     returns: tuple[Array, Array], log_expert: Array,
 ) -> Array:  # fmt: skip
     """Return what actions were worth, normalised, float [T, E]: GAE, or Q - V.
@@ -70,7 +70,7 @@ def entropy(log_probs: Array) -> Array:
 
 
 def improve(
-    hyper: Hyperparameters, learner: Learner, trained: Trained, gathered: Gathered,
+    hyper: Hyperparameters, learner: Learner, trained: Trained, gathered: Lesson,
     log_expert: Array, advantage: Array, key: Array,
 ) -> tuple[Trained, dict[str, Array]]:  # fmt: skip
     """Move the expert, by TRPO or PPO; `key` is consumed.

@@ -22,7 +22,7 @@ from adqn_jax.types import Array, Inputs, Params, PyTree, Rollout, Rows
 
 
 @struct.dataclass
-class Gathered:
+class Lesson:
     """A rollout, as it is learnt from: T = P L steps of E streams, N = P E rows of L slots."""
 
     rows: Rows  # [T, E]
@@ -60,7 +60,7 @@ class Learner:
 
     def gather(
         self, params: Params, rollout: Rollout, memory: Mapping[str, PyTree]
-    ) -> tuple[Gathered, PyTree]:
+    ) -> tuple[Lesson, PyTree]:
         """Decode a rollout, and find what was remembered where its rows begin.
 
         Args:
@@ -88,10 +88,10 @@ class Learner:
         after, before = jax.lax.scan(body, begun, split)
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), before)
         inputs = cut(rows.inputs, length)
-        gathered = Gathered(rows, inputs, flat or None, after, rollout.after)
+        gathered = Lesson(rows, inputs, flat or None, after, rollout.after)
         return gathered, before.get("student", ())
 
-    def encoded(self, params: Params, gathered: Gathered) -> Gathered:
+    def encoded(self, params: Params, gathered: Lesson) -> Lesson:
         """Put what the encoder makes of the history in the place of states."""
         networks, rows = self.networks, gathered.rows
         flat = self._unroll("encoder", params, gathered)
@@ -105,7 +105,7 @@ class Learner:
             after=after,
         )
 
-    def encoder_error(self, params: Params, gathered: Gathered) -> Array:
+    def encoder_error(self, params: Params, gathered: Lesson) -> Array:
         """Return the encoder's mean squared error over all that was gathered, a scalar."""
         out = self._unroll("encoder", params, gathered)
         return mean(squares(out, gathered.rows.inputs.state), gathered.rows.valid)
@@ -115,7 +115,7 @@ class Learner:
         sees_history = self.networks.models[name].history is not None
         return sees_history and self.config.network.remembers
 
-    def log_probs(self, params: Params, given: Params, gathered: Gathered) -> dict[str, Array]:
+    def log_probs(self, params: Params, given: Params, gathered: Lesson) -> dict[str, Array]:
         """Return log π of "expert" and, if there is one, "student", in every slot, [T, E, A]."""
         found = {"expert": self._expert(params, given, gathered.rows.inputs)}
         if "student" in params:
@@ -126,17 +126,17 @@ class Learner:
         with self.networks.precision():
             return self.networks.expert(params.get("expert", given), inputs)
 
-    def _unroll(self, name: str, params: Params, gathered: Gathered) -> Array:
+    def _unroll(self, name: str, params: Params, gathered: Lesson) -> Array:
         """Evaluate one network in every slot, [T, E, ...]."""
         memory = self._memory(name, gathered)
         out = self.networks.unroll({name: params[name]}, gathered.inputs, memory)[name]
         return jnp.asarray(join(out, gathered.streams))
 
-    def _memory(self, name: str, gathered: Gathered) -> dict[str, PyTree] | None:
+    def _memory(self, name: str, gathered: Lesson) -> dict[str, PyTree] | None:
         known = gathered.memory or {}
         return {name: known[name]} if name in known else None
 
-    def mixed(self, kind: str, params: Params, beta: Array, gathered: Gathered) -> Array:
+    def mixed(self, kind: str, params: Params, beta: Array, gathered: Lesson) -> Array:
         """Return β x_expert + (1 - β) x_student of values, [T, E], or action values, [T, E, A]."""
         expert = self._unroll(f"{kind}_expert", params, gathered)
         if f"{kind}_student" not in params:
@@ -144,7 +144,7 @@ class Learner:
         return beta * expert + (1.0 - beta) * self._unroll(f"{kind}_student", params, gathered)
 
     def returns(
-        self, hyper: Hyperparameters, params: Params, beta: Array, gathered: Gathered, lam: Array
+        self, hyper: Hyperparameters, params: Params, beta: Array, gathered: Lesson, lam: Array
     ) -> tuple[Array, Array]:
         """Return lambda-returns of the mixed values, and these values, float [T, E] each."""
         value, rows = self.mixed("v", params, beta, gathered), gathered.rows
@@ -162,14 +162,14 @@ class Learner:
         found = jax.vmap(lambda_returns, 1, 1)(rows.reward, discount, v_t, trace)
         return found, value
 
-    def _after(self, name: str, params: Params, gathered: Gathered) -> Array:
+    def _after(self, name: str, params: Params, gathered: Lesson) -> Array:
         memory = gathered.memory_after.get(name, ())
         with self.networks.precision():
             out, _ = self.networks.models[name].step(params[name], memory, gathered.after)
         return out[..., 0]
 
     def regress(
-        self, name: str, hyper: Hyperparameters, trained: Trained, gathered: Gathered,
+        self, name: str, hyper: Hyperparameters, trained: Trained, gathered: Lesson,
         target: PyTree, key: Array,
     ) -> tuple[Trained, Array]:  # fmt: skip
         """Fit "v_..." or "q_..." to returns, float [T, E], or "encoder" to states, [T, E, ...].

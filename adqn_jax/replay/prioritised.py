@@ -2,7 +2,7 @@
 
 An item is a row, named by the slot in which it begins: the first of an episode, or, of what has no
 memory, any. A row's priority follows from the errors of its transitions, and is set when the row
-has been trained on; a new row has the largest that there was so far.
+has been trained on; a new row has the largest that there was so far, at least 1.
 
 Sources: Schaul et al. (2016), "Prioritized experience replay", the proportional variant; for rows,
 Kapturowski et al. (2019), "Recurrent experience replay in distributed RL", Section 2.3.
@@ -26,7 +26,7 @@ class Priorities:
     """The chance of each slot to begin a row, up to a factor."""
 
     of_slot: Array  # [C, E] float32, (priority of the row)^α; 0 where no row begins
-    largest: Array  # float32, the largest that any row has had
+    largest: Array  # float32, the largest (priority)^α that any row has had, at least 1
 
 
 @struct.dataclass

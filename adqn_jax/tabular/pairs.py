@@ -45,6 +45,9 @@ def make_pairs(model: Model, memory: Array | Histories) -> Pairs:
       model: the POMDP.
       memory: the memory that follows each, by action and observation, int [N, A, O]; the first is
         what episodes begin with. Or a belief graph.
+
+    Raises:
+      ValueError: when histories end before the episode does, as those of a tree do.
     """
     successor = memory.successor if isinstance(memory, Histories) else memory
     onwards = goes_on(model)
@@ -57,6 +60,11 @@ def make_pairs(model: Model, memory: Array | Histories) -> Pairs:
             shown = model.observation[action, after]
             for seen in np.flatnonzero(shown):
                 pair = (int(successor[before, action, seen]), int(after))
+                if pair[0] >= len(successor):
+                    raise ValueError(
+                        "memories must follow each other for ever: these histories are a tree, "
+                        "which ends at its depth; give a belief graph"
+                    )
                 if pair not in known:
                     known[pair] = len(found)
                     found.append(pair)

@@ -31,7 +31,7 @@ class Algorithm:
                     f"{self.name}: {name} must be one of {', '.join(get_args(words))}, got "
                     f"{getattr(self, name)!r}"
                 )
-        if (self.privileged, self.regress_on) == ("none", "privileged"):
+        if self.regress_on == "privileged" and not self.has_u:
             raise ValueError(f"{self.name}: Q cannot regress on U where there is none")
 
     @property

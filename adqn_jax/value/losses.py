@@ -34,6 +34,7 @@ def td_error(q_tm1: Array, a_tm1: Array, target_tm1: Array) -> Array:
     """Compare the value of the action taken with its target: G - q[a].
 
     Eqs. 16, 17, 18, 20, 21, 22. The target is a constant: no gradient flows through it.
+    For use alone: training takes the loss of `distributions.Scalar`, which is this one squared.
 
     Args:
       q_tm1: action values at the step left, float [A].

@@ -70,8 +70,11 @@ def _load(path: pathlib.Path) -> tuple[Pairs, np.ndarray, int]:
     env, params, policy = player.env, player.env_params, player.policy
     assert policy is not None, "a file holds one"
     networks = policy.networks
-    if not isinstance(env, HazardGrid) or not isinstance(networks, ImitationNetworks):
-        raise ValueError(f"{path} is no policy of imitation on Frozen Lake or a Tiger Door")
+    known = isinstance(env, HazardGrid) and env.observes_deterministically
+    if not known or not isinstance(networks, ImitationNetworks):
+        raise ValueError(
+            f"{path} is no policy of imitation on Frozen Lake or a Tiger Door without pictures"
+        )
     if jax.tree.leaves(networks.memory()) and policy.config.network.remembers:
         raise ValueError(f"{path} has a memory, and no policy of the last observation alone")
     placement, cell, lit = (jnp.array(x) for x in zip(*hazard_states(env), strict=True))

@@ -178,6 +178,27 @@ def test_what_acts_on_the_state_is_given_it() -> None:
         policy.act(carry, observation, KEY)
 
 
+@pytest.mark.parametrize(
+    ("stray", "message"),
+    [
+        (28, r"a state here cannot be 28, which is not in Discrete"),
+        (-1, r"a state here cannot be -1"),
+        ([1, 2], r"a state here has the shape \(\), got \(2,\)"),
+    ],
+)
+def test_wrong_states_are_refused(stray: Any, message: str) -> None:
+    """Of who acts on them: looked up all the same, they would be made-up numbers."""
+    env, params = envs.make("heavenhell-3")
+    config = imitating("expert")
+    trainer = make_trainer(config, env, params)
+    state = jax.jit(trainer.init)(KEY)
+    policy = make_policy(config, env, params, trainer.acting_params(state), {})
+    assert policy.state_space.n == 28
+    with pytest.raises(ValueError, match=message):
+        policy.act(policy.initial_carry(), 0, KEY, state=stray)
+    assert np.isfinite(policy.act(policy.initial_carry(), 0, KEY, state=27)[2]).all()
+
+
 def test_start_forgets() -> None:
     """Where an episode starts, history and last action do not matter; elsewhere they do."""
     policy = untrained()

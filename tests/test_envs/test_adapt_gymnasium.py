@@ -97,6 +97,9 @@ def test_some_entries() -> None:
     told = lambda: Shows(FLAT, np.array([0.25, 0.5]), {"state": 3})  # noqa: E731
     _, state, _, space = shown(told, observed=(1,))
     assert (float(state), space.shape) == (3.0, ())
+    named = [from_gymnasium(told, observed=(1,), privileged=name)[0] for name in (None, "state")]
+    assert [env.settings for env in named] == 2 * [{"privileged": "info state"}]
+    assert named[0] != named[1], "each is made by a function of its own"
 
 
 def test_declared_states() -> None:
@@ -196,6 +199,8 @@ def test_actions() -> None:
     assert given == [[i, j] for i in range(2) for j in range(3)]
     box = spaces.Box(-1, 1, (2,), np.float64)
     assert theirs.executable(np.zeros(2, np.float32), box).dtype == np.float64
+    narrow = spaces.Box(-0.1, 0.1, (2,), np.float64)  # float32 rounds 0.1 up
+    assert narrow.contains(theirs.executable(np.float32([-0.1, 0.1]), narrow))
 
 
 @pytest.mark.parametrize(

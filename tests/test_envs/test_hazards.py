@@ -215,6 +215,12 @@ def test_pictures_hide_the_hazard(name: str, pixels: int) -> None:
             env.privileged_state(state, params),
         )
 
+    _, state = env.reset_env(jax.random.key(3), params)
+    for key, like in ((None, env.picture(state, everything=False)), (jax.random.key(0), None)):
+        looked = env.get_obs(state, params, key)  # gymnax's own name for it
+        assert env.observation_space(params).contains(looked)
+        expected = env.observe(key, state, None, params) if like is None else like
+        np.testing.assert_array_equal(looked, expected)
     cells = (jnp.array(before[k]) for k in ("cell", "placement", "lit"))
     (seen, full), noisy, *states = drawn(*cells)
     np.testing.assert_array_equal(*states)

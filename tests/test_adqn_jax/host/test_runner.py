@@ -92,6 +92,21 @@ def test_numbers_are_those_of_compiled_environments(family: str) -> None:
     jax.tree.map(alike, compiled, hosted)
 
 
+def test_evaluating_again_after_a_failure() -> None:
+    """New simulators play: what is left of the others' answers counts for nothing."""
+    faults: list[Any] = []
+    first, second = (hosted(MEMORYLESS, faults=faults, threads=2) for _ in range(2))
+    states = second.init(jax.random.key(1))
+    faults += [{"fault": "raises", "at": 1}]  # of the first simulator, while others go on
+    with pytest.raises(EnvironmentFailure, match="the arm has left the table"):
+        first.evaluate(states)
+    again, expected = first.evaluate(states), second.evaluate(states)
+    for name in ("eval_return", "eval_length", "eval_discounted_return"):
+        np.testing.assert_array_equal(again[name], expected[name])
+    for runner in (first, second):
+        runner.close()
+
+
 def test_going_on_with_new_episodes() -> None:
     """From states that are not its own: old episodes are cut off, and bootstrapped from."""
     faults: list[Any] = []

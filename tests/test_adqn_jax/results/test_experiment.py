@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adqn_jax import Config
+from adqn_jax import Config, families
 from adqn_jax.results import experiment
 from adqn_jax.results.experiment import Experiment
 from drawn import configs
@@ -84,6 +84,13 @@ def test_what_is_not_read_decides_nothing(tmp_path: pathlib.Path) -> None:
     reads = dataclasses.replace(now, config=now.config.replace(replay="prioritised"))
     with pytest.raises(ValueError, match="priority_alpha"):
         experiment.refuse_differences(before, experiment.decided(reads.to_json()))
+
+
+@pytest.mark.parametrize("algorithm", [*families.algorithms()])
+def test_what_is_not_read_has_the_family_s_default(algorithm: str) -> None:
+    """An expert has no memory, and is not said to have that of another family."""
+    config = families.family_of(algorithm).config(algorithm)
+    assert families.settled(config) == config
 
 
 def test_a_longer_run_that_anneals_is_another() -> None:

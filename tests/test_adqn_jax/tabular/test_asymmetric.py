@@ -49,6 +49,8 @@ def test_chain_of_pairs() -> None:
     for seed in range(3):
         model = random_pomdp(seed)
         tree = history_tree(model, 3)
+        with pytest.raises(ValueError, match=r"these histories are a tree.*give a belief graph"):
+            make_pairs(model, tree)
         # A memory of two observations, as a tree whose leaves forget.
         successor = np.where(tree.successor < tree.count, tree.successor, 0)
         pairs = make_pairs(model, successor)
