@@ -11,6 +11,24 @@ import jax.numpy as jnp
 from adqn_jax.types import Array
 
 
+def following(valid: Array, value: Array, value_after: Array) -> tuple[Array, Array]:
+    """Return what `lambda_returns` needs of streams that are cut where they go on.
+
+    Args:
+      valid: whether a slot holds a transition, bool [T, E].
+      value: of each slot, float [T, E].
+      value_after: of the slot that comes next, float [E].
+
+    Returns:
+      The value of each step reached, and its trace: 1, but 0 where a return must bootstrap; float
+      [T, E] each.
+    """
+    # A final slot holds no transition: it is bootstrapped from. What follows a stream is, too.
+    goes_on = valid[1:].astype(value.dtype)
+    trace = jnp.concatenate([goes_on, jnp.zeros_like(value[:1])])
+    return jnp.concatenate([value[1:], value_after[None]]), trace
+
+
 def lambda_returns(reward_t: Array, discount_t: Array, v_t: Array, trace_t: Array) -> Array:
     """Mix bootstrapped returns of all lengths along a row.
 

@@ -18,6 +18,7 @@ truncated. Termination and truncation stay apart in every record.
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
@@ -120,6 +121,16 @@ class Rows:
     terminated: Array  # [T, B] bool
     truncated: Array  # [T, B] bool
     valid: Array  # [T, B] bool, whether the slot holds a transition to learn from
+
+    def discounts(self, discount: Array | float, time_limit: str) -> Array:
+        """Return the discount of what follows each slot, [T, B].
+
+        It is 0 where an episode ended: by itself or, if the `time_limit` "terminates", by that.
+        """
+        ends = self.terminated
+        if time_limit == "terminates":
+            ends = ends | self.truncated
+        return jnp.where(ends, 0.0, discount)
 
 
 @struct.dataclass

@@ -1,6 +1,5 @@
 """From what was gathered to rows to train on, and the returns along them."""
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -11,7 +10,7 @@ from flax import struct
 from adqn_jax.actor_critic.algorithms import Algorithm
 from adqn_jax.actor_critic.config import Hyperparameters, LossConfig
 from adqn_jax.replay import SlotCodec
-from adqn_jax.returns import lambda_returns, n_step_returns
+from adqn_jax.returns import following, lambda_returns, n_step_returns
 from adqn_jax.types import Array, Inputs, PyTree, Rollout, Rows
 
 
@@ -35,10 +34,7 @@ def make_segment(codec: SlotCodec, rollout: Rollout, *, whole: bool) -> Segment:
       whole: train on those episodes only that begin so early that the longest would be whole. Which
         they are depends on when they begin, not on how long they take: no length is preferred.
     """
-    rows = codec.decode(rollout.slots)
-    action_tm1 = rows.inputs.action_tm1.at[0].set(rollout.carry.action_tm1)
-    inputs = dataclasses.replace(rows.inputs, action_tm1=action_tm1)
-    rows = dataclasses.replace(rows, inputs=inputs)
+    rows = codec.decode(rollout.slots, rollout.carry.action_tm1)
     time = rollout.slots.time.astype(jnp.int32)
     trained = rows.valid
     if whole:
@@ -70,14 +66,10 @@ def returns(
       The returns, float [T, E].
     """
     rows = segment.rows
-    ends = rows.terminated
-    if config.time_limit == "terminates" or algorithm.critic == "none":
-        ends = ends | rows.truncated
-    discount = jnp.where(ends, 0.0, hyper.discount)
-    # A final slot holds no transition: it is bootstrapped from. What follows a row is, too.
-    goes_on = rows.valid[1:].astype(value.dtype)
-    trace = jnp.concatenate([goes_on, jnp.zeros_like(value[:1])])
-    v_t = jnp.concatenate([value[1:], value_after[None]])
+    # Without a critic there is nothing to bootstrap from.
+    time_limit = "terminates" if algorithm.critic == "none" else config.time_limit
+    discount = rows.discounts(hyper.discount, time_limit)
+    v_t, trace = following(rows.valid, value, value_after)
     multi_step: Any = lambda_returns
     if algorithm.estimate == "bootstrap":
         if config.returns == "n-step":

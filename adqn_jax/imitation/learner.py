@@ -17,7 +17,7 @@ from adqn_jax.imitation.pieces import Ring, cut, join
 from adqn_jax.imitation.slots import kl, mean, squares, taken
 from adqn_jax.nn import model
 from adqn_jax.replay import SlotCodec
-from adqn_jax.returns import lambda_returns
+from adqn_jax.returns import following, lambda_returns
 from adqn_jax.types import Array, Inputs, Params, PyTree, Rollout, Rows
 
 
@@ -71,7 +71,7 @@ class Learner:
         Returns:
           What is learnt from; and the student's memory before each piece, leaves [P, E, ...].
         """
-        rows = pieces.decode(self.codec, rollout.slots, rollout.carry.action_tm1)
+        rows = self.codec.decode(rollout.slots, rollout.carry.action_tm1)
         length = self.config.train.row_length
         begun = dict(memory)
         if "student" in params and self.remembers("student"):
@@ -151,15 +151,9 @@ class Learner:
         after = self._after("v_expert", params, gathered)
         if "v_student" in params:
             after = beta * after + (1.0 - beta) * self._after("v_student", params, gathered)
-        ends = rows.terminated
-        if self.config.loss.time_limit == "terminates":
-            ends = ends | rows.truncated
-        discount = jnp.where(ends, 0.0, hyper.discount)
-        # A final slot holds no transition: it is bootstrapped from. What follows a row is, too.
-        goes_on = rows.valid[1:].astype(value.dtype)
-        trace = lam * jnp.concatenate([goes_on, jnp.zeros_like(value[:1])])
-        v_t = jnp.concatenate([value[1:], after[None]])
-        found = jax.vmap(lambda_returns, 1, 1)(rows.reward, discount, v_t, trace)
+        discount = rows.discounts(hyper.discount, self.config.loss.time_limit)
+        v_t, trace = following(rows.valid, value, after)
+        found = jax.vmap(lambda_returns, 1, 1)(rows.reward, discount, v_t, lam * trace)
         return found, value
 
     def _after(self, name: str, params: Params, gathered: Lesson) -> Array:
@@ -233,7 +227,7 @@ class Learner:
 
         def loss(student: Params, batch: Array) -> Array:
             slots, action_tm1, memory = pieces.take(ring, batch)
-            seen = pieces.decode(self.codec, slots, action_tm1)
+            seen = self.codec.decode(slots, action_tm1)
             before = {"student": memory} if self.remembers("student") else None
             out = self.networks.unroll({"student": student}, seen.inputs, before)["student"]
             return mean(kl(self._expert(params, given, seen.inputs), out), seen.valid)

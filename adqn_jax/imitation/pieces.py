@@ -4,15 +4,13 @@ A rollout of T steps of E streams is cut into P = T / L pieces, and these into N
 slots. A row may begin within an episode: then with the memory that was there.
 """
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from adqn_jax.replay import SlotCodec
-from adqn_jax.types import Array, Inputs, PyTree, Rollout, Rows, Transition
+from adqn_jax.types import Array, Inputs, PyTree, Rollout, Transition
 
 
 @struct.dataclass
@@ -52,19 +50,6 @@ def join(x: PyTree, streams: int) -> PyTree:
         return jnp.moveaxis(split, 1, 0).reshape(-1, streams, *rest)
 
     return jax.tree.map(of_leaf, x)
-
-
-def decode(codec: SlotCodec, slots: Transition, action_tm1: Array) -> Rows:
-    """Derive rows from slots, leaves [T, B, ...], that may begin within an episode.
-
-    Args:
-      codec: knows the environment.
-      slots: leaves [T, B, ...].
-      action_tm1: the action before the first slot, int32 [B].
-    """
-    rows = codec.decode(slots)
-    before = rows.inputs.action_tm1.at[0].set(action_tm1)
-    return dataclasses.replace(rows, inputs=dataclasses.replace(rows.inputs, action_tm1=before))
 
 
 def make_pieces(rollout: Rollout, inputs: Inputs, memory: PyTree, length: int) -> Pieces:

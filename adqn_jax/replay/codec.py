@@ -63,14 +63,23 @@ class SlotCodec:
         key = jax.random.key(0)  # an environment that may be asked again draws nothing
         return self.env.observe(key, env_state, None, self.env_params)
 
-    def decode(self, slots: Transition) -> Rows:
-        """Derive rows from slots, leaves [T, B, ...]."""
+    def decode(self, slots: Transition, action_tm1: Array | None = None) -> Rows:
+        """Derive rows from slots.
+
+        Args:
+          slots: leaves [T, B, ...].
+          action_tm1: the action before the first slot, [B, ...], of rows that may begin within an
+            episode; None where that does not matter.
+        """
         observation, state = jax.vmap(jax.vmap(self._look))(slots)
         action = slots.action
         if not isinstance(self.action_space, Box):
             action = action.astype(jnp.int32)
+        before = jnp.roll(action, 1, axis=0)
+        if action_tm1 is not None:
+            before = before.at[0].set(action_tm1)
         return Rows(
-            inputs=Inputs(observation, state, jnp.roll(action, 1, axis=0), slots.time == 0),
+            inputs=Inputs(observation, state, before, slots.time == 0),
             action=action,
             reward=slots.reward,
             terminated=slots.end == TERMINATED,

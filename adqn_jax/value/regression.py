@@ -95,10 +95,7 @@ class Regression:
             lambda x: jax.vmap(jax.vmap(losses.bootstrap_value))(x, q_selector)[1:],
             self.distribution.returns(outputs),
         )
-        ends = rows.terminated
-        if self.config.time_limit == "terminates":
-            ends = ends | rows.truncated
-        discount = jnp.where(ends[:-1], 0.0, self.hyper.discount)
+        discount = rows.discounts(self.hyper.discount, self.config.time_limit)[:-1]
 
         # A trace goes on through a slot that holds a transition; a final slot, which holds none,
         # is bootstrapped from.
