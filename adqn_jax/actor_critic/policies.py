@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments.spaces import Box
 
+from adqn_jax import discrete
 from adqn_jax.config import NetworkConfig
 from adqn_jax.nn.heads import GaussianHead, Head
 from adqn_jax.spaces import units
@@ -72,11 +73,11 @@ class Categorical:
 
     def log_prob(self, said: Array, action: Array) -> Array:
         """Return log π(a|h) of actions, int [...]; float [...]."""
-        return jnp.take_along_axis(said, action[..., None], axis=-1)[..., 0]
+        return discrete.taken(said, action)
 
     def entropy(self, said: Array) -> Array:
         """Return H = - Σ_a π(a|h) log π(a|h), float [...]."""
-        return -jnp.sum(jnp.exp(said) * said, axis=-1)
+        return discrete.entropy(said)
 
     def look(self, said: Array) -> dict[str, Array]:
         """Show "pi(a|h)", [..., A]."""

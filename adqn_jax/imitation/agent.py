@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from adqn_jax.discrete import entropy
 from adqn_jax.imitation import improvement, pieces
 from adqn_jax.imitation.algorithms import Algorithm, get_algorithm
 from adqn_jax.imitation.config import Config, Hyperparameters
@@ -214,7 +215,7 @@ class ImitationAgent:
             fit("v_student", learner.returns(hyper, trained[0], beta, gathered, lam)[0])
             seen["mean_weight"] = mean(weight, valid)
         seen["mean_v"] = mean(found[1], valid)
-        seen["mean_entropy"] = mean(improvement.entropy(log_probs["expert"]), valid)
+        seen["mean_entropy"] = mean(entropy(log_probs["expert"]), valid)
         return trained, seen | measured
 
     def annealed(self, hyper: Hyperparameters, timesteps: Array) -> dict[str, Array]:

@@ -8,10 +8,11 @@ from flax import struct
 
 from adqn_jax import trust_region
 from adqn_jax.descent import deal
+from adqn_jax.discrete import entropy, taken
 from adqn_jax.imitation import losses
 from adqn_jax.imitation.config import Hyperparameters
 from adqn_jax.imitation.learner import Learner, Lesson, Trained
-from adqn_jax.imitation.slots import mean, taken
+from adqn_jax.imitation.slots import mean
 from adqn_jax.surrogates import clipped_surrogate
 from adqn_jax.types import Array, Inputs, Params
 
@@ -62,11 +63,6 @@ def weights(log_probs: dict[str, Array], action: Array, beta: Array) -> Array:
     of_actions = [taken(log_probs[name], action) for name in ("expert", "student")]
     of_slot: Any = jax.vmap(jax.vmap(losses.importance_weight, (0, 0, None)), (0, 0, None))
     return jnp.asarray(of_slot(*of_actions, beta))
-
-
-def entropy(log_probs: Array) -> Array:
-    """Return -Σ_a π(a) log π(a), [...], of log-probabilities [..., A]."""
-    return -jnp.sum(jnp.exp(log_probs) * log_probs, -1)
 
 
 def improve(

@@ -10,11 +10,12 @@ from flax import struct
 
 from adqn_jax.descent import adam, begin, deal
 from adqn_jax.descent import descend as step_down
+from adqn_jax.discrete import taken
 from adqn_jax.imitation import pieces
 from adqn_jax.imitation.config import Config, Hyperparameters
 from adqn_jax.imitation.networks import ImitationNetworks
 from adqn_jax.imitation.pieces import Ring, cut, join
-from adqn_jax.imitation.slots import kl, mean, squares, taken
+from adqn_jax.imitation.slots import kl, mean, squares
 from adqn_jax.nn import model
 from adqn_jax.replay import SlotCodec
 from adqn_jax.returns import following, lambda_returns

@@ -1,4 +1,4 @@
-"""Over slots: actions' own entries, distances and averages."""
+"""Over slots: distances and averages."""
 
 from collections.abc import Mapping
 
@@ -23,11 +23,6 @@ def kl(expert: Array, student: Array) -> Array:
 def squares(flat: Array, state: PyTree) -> Array:
     """Average squared differences of states, [..., D] and [..., *shape], over their entries."""
     return jnp.square(flat - state.reshape(flat.shape)).mean(-1)
-
-
-def taken(x: Array, action: Array) -> Array:
-    """Return x[..., action], [...], of x [..., A]."""
-    return jnp.take_along_axis(x, action[..., None], axis=-1)[..., 0]
 
 
 def mean(x: Array, counted: Array) -> Array:
