@@ -535,6 +535,8 @@ def test_table_of_growth() -> None:
         ("`adqn`, ε falls to 0.05, five seeds", "adqn/falling-epsilon"),
         ("`adqn`, the same, other five seeds", "adqn/falling-epsilon-seed-31"),
         ("`adqn`, these five for twice as long", "adqn/twice-as-long-seed-31"),
+        ("`adqn-vr`, the same as these", "adqn-vr/twice-as-long-seed-31"),
+        ("`dqn`, the same as these", "dqn/twice-as-long-seed-31"),
     ],
     ids=lambda word: word.split()[0],
 )
@@ -557,8 +559,11 @@ def test_exits_that_are_taken(label: str, run: str) -> None:
 
 
 def test_fast_on_memory_four_rooms() -> None:
-    """The last run of fast.md has the preset, and those before half of it; how they end."""
+    """The last runs of fast.md have the preset, and those before half of it; how they end."""
     folder = DOCS / "results" / "memory-four-rooms-7x7" / "adqn"
+    for algo in ("dqn", "adqn-vr"):
+        config = experiment.read(folder.parent / algo / "twice-as-long-seed-31").config
+        assert config == presets.preset("fast", "memory-four-rooms-7x7", algo)
     preset = presets.preset("fast", "memory-four-rooms-7x7", "adqn")
     half = preset.replace(total_timesteps=2_000_000, epsilon_timesteps=2_000_000.0)
     for name, config in (
