@@ -225,7 +225,7 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
     """metrics.md lists what runs of all algorithms and choices write, and nothing else."""
     written = set()
     configs: list[Any] = [*map(small, ALGORITHMS), small("dqn", replay="prioritised")]
-    configs += [small("dqn", recall_weight=0.1)]
+    configs += [small("dqn", recall_weight=0.1, belief_weight=0.1)]
     whole: Any = {"histories": "whole", "steps_per_iteration": 0}
     configs += [on_policy(algorithm, **whole) for algorithm in actor_critic.ALGORITHMS]
     given = {"ail": teacher("heavenhell-1"), "dagger": teacher("heavenhell-1")}

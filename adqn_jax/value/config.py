@@ -118,6 +118,9 @@ class LossConfig:
     recall_weight: Annotated[float, Range(0)] = 0.0
     """Weight of a further loss: how badly Q's encoded history tells what the episode has shown so
     far, in nats. For observations that are Discrete or grids of indices; 0: it is not asked."""
+    belief_weight: Annotated[float, Range(0)] = 0.0
+    """Weight of a further loss: how badly Q's encoded history tells the privileged state, in nats;
+    0: it is not asked."""
 
 
 @dataclasses.dataclass(frozen=True)

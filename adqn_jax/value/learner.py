@@ -74,7 +74,7 @@ class Learner:
     def diagnostics(self) -> tuple[str, ...]:
         """Names of what `update` reports."""
         of_values = dict.fromkeys(self.networks.models, jnp.float32(0.0))
-        asked = {} if self.networks.recall is None else {"recall": jnp.float32(0.0)}
+        asked = dict.fromkeys(self.networks.asks, jnp.float32(0.0))
         return tuple(_diagnostics(of_values | asked, of_values, of_values | asked))
 
     def init_opt_state(self, params: Params) -> PyTree:
@@ -100,7 +100,7 @@ class Learner:
         Returns:
           What has changed; the diagnostics are `loss_q`, `grad_norm_q` (before clipping), `mean_q`
           (of actions taken), and the same of U; with `recall_weight`, `loss_recall`, nats, and
-          `grad_norm_recall`, of what is asked beside.
+          `grad_norm_recall`, of what is asked beside; likewise with `belief_weight`.
         """
         networks = self.networks
         keys = jax.random.split(key, 3)
@@ -114,9 +114,9 @@ class Learner:
             by_model = average(self.config, rows, compared, row_weight)
             mean = {name: _mean_taken(getattr(online.values, name), rows) for name in by_model}
             total = sum(by_model.values(), jnp.float32(0.0))
-            if online.recalled is not None:
-                by_model["recall"] = self._recall_loss(online.recalled, rows)
-                total = total + self.config.recall_weight * by_model["recall"]
+            for name, told in online.asked.items():
+                by_model[name] = self._untold(name, told, rows)
+                total = total + getattr(self.config, f"{name}_weight") * by_model[name]
             return total, (compared, by_model, mean)
 
         with networks.precision():
@@ -131,10 +131,9 @@ class Learner:
             errors=jnp.stack(errors).mean(0),
         )
 
-    def _recall_loss(self, log_odds: Array, rows: Rows) -> Array:
+    def _untold(self, name: str, told: Array, rows: Rows) -> Array:
         """Return the mean over transitions of what Q's history does not tell, a scalar."""
-        assert self.networks.recall is not None
-        left = self.networks.recall.loss(log_odds, rows.inputs)
+        left = self.networks.asks[name].loss(told, rows.inputs)
         return jnp.sum(slot_weights(self.config, rows) * left)
 
     def _optimiser(self, hyper: Hyperparameters) -> Any:

@@ -13,6 +13,7 @@ from gymnax.environments.spaces import Discrete
 
 from adqn_jax.explore import at_random
 from adqn_jax.nn import model
+from adqn_jax.nn.belief import Belief
 from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead
 from adqn_jax.nn.model import Model, Sees, make_model
 from adqn_jax.nn.recall import Recall, make_recall
@@ -47,8 +48,8 @@ class Outputs:
     u: Array | None  # [T, B, A, *shape]
     fractions: Array | None  # [T, B, N] at which implicit quantiles were asked for
     values: Values
-    recalled: Array | None = None
-    """[T, B, N] log odds of what the episode has shown, where that is asked."""
+    asked: dict[str, Array] = struct.field(default_factory=dict)
+    """What Q's history is asked for beside values, by name, [T, B, N]: what it tells of that."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +60,9 @@ class ValueNetworks:
     distribution: Distribution
     """What the heads' numbers say."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
-    recall: Recall | None = None
-    """What Q's history is asked for beside values; its parameters are called "recall"."""
+    asks: Mapping[str, Recall | Belief] = dataclasses.field(default_factory=dict)
+    """What Q's history is asked for beside values: "recall", "belief"; so are the parameters
+    called."""
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -69,9 +71,10 @@ class ValueNetworks:
     def init(self, key: Array, inputs: Inputs) -> Params:
         """Draw parameters; `key` is consumed, `inputs`, leaves [T, B, ...], give shapes only."""
         params = model.init(self.models, key, inputs)
-        if self.recall is not None:
-            encoded = self.encode(params, jax.tree.map(lambda x: x[:1, :1], inputs))
-            params["recall"] = self.recall.init(key, encoded["q"])  # zeros: it needs no key
+        if self.asks:
+            encoded = self.encode(params, jax.tree.map(lambda x: x[:1, :1], inputs))["q"]
+            # Zeros: they need no key.
+            params |= {name: of.init(key, encoded) for name, of in self.asks.items()}
         return params
 
     def memory(self, *lead: int) -> PyTree:
@@ -123,11 +126,12 @@ class ValueNetworks:
             fractions = jax.random.uniform(key, shape, jnp.float32)
         of_heads = self.heads(params, inputs, encoded, fractions)
         fixed = of_heads if fractions is None else self.heads(params, inputs, encoded)
-        recalled: Array | None = None
-        if self.recall is not None:
-            with self.precision():
-                recalled = jnp.asarray(self.recall.apply(params["recall"], encoded["q"]))
-        return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed), recalled)
+        with self.precision():
+            asked = {
+                name: jnp.asarray(of.apply(params[name], encoded["q"]))
+                for name, of in self.asks.items()
+            }
+        return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed), asked)
 
     def encode(self, params: Params, inputs: Inputs) -> dict[str, Array]:
         """Encode every slot's history, [T, B, H], for each model that reads it."""
@@ -174,8 +178,12 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     distribution = make_distribution(config.heads)
     head = _head(config, spaces.num_actions, distribution)
     models = {name: make_model(what, head, spaces, config.network) for name, what in sees.items()}
-    recall = make_recall(spaces.observation) if config.loss.recall_weight else None
-    return ValueNetworks(models, distribution, config.network.matmul_precision, recall)
+    asks: dict[str, Recall | Belief] = {}
+    if config.loss.recall_weight:
+        asks["recall"] = make_recall(spaces.observation)
+    if config.loss.belief_weight:
+        asks["belief"] = Belief(spaces.state)
+    return ValueNetworks(models, distribution, config.network.matmul_precision, asks)
 
 
 def _head(config: Config, actions: int, distribution: Distribution) -> nn.Module:

@@ -66,11 +66,12 @@ def _check_choices(config: Config) -> None:
             "particles that begin as one stay one: with values particles, output_scale must be "
             "greater than 0, got 0"
         )
-    if loss.recall_weight and not config.network.remembers:
-        raise ValueError(
-            "recall_weight asks a memory: history must be gru or lstm, or memory_bits set, got "
-            "history none"
-        )
+    for option in ("recall_weight", "belief_weight"):
+        if getattr(loss, option) and not config.network.remembers:
+            raise ValueError(
+                f"{option} asks a memory: history must be gru or lstm, or memory_bits set, got "
+                "history none"
+            )
     if train.target == "none" and train.eval_params == "target":
         raise ValueError(
             "without target networks none can be evaluated: with target none, eval_params must be "

@@ -93,10 +93,11 @@ def test_told_what_was_shown() -> None:
     assert np.abs(q[2] - other[2]).max() > 1e-4
 
 
-def test_what_is_left_to_tell() -> None:
-    """At first every bit has the odds e^-4; the loss moves Q's history, and nothing of U."""
+@pytest.mark.parametrize("asked", ["recall", "belief"])
+def test_what_is_left_to_tell(asked: str) -> None:
+    """At first bits have the odds e^-4, and states are alike; Q's history moves, nothing of U."""
     env, env_params = envs.make("heavenhell-1")
-    config = small("adqn", recall_weight=0.5)
+    config = small("adqn", **{f"{asked}_weight": 0.5})
     trainer = make_trainer(config, env, env_params)
     state = jax.jit(trainer.init)(jax.random.key(0))
     rows = drawn_rows(trainer, state, jax.random.key(1))
@@ -111,12 +112,14 @@ def test_what_is_left_to_tell() -> None:
     space = env.observation_space(env_params)
     number = np.asarray(shown(space, rows.inputs.observation, rows.inputs.start)).sum(-1)
     left = number * math.log1p(math.exp(4.0)) + (space.n - number) * math.log1p(math.exp(-4.0))
+    if asked == "belief":
+        left = np.full(left.shape, math.log(env.privileged_state_space(env_params).n))
     expected = left[np.asarray(rows.valid.at[-1].set(False))].mean()
-    np.testing.assert_allclose(first.diagnostics["loss_recall"], expected, rtol=1e-5)
+    np.testing.assert_allclose(first.diagnostics[f"loss_{asked}"], expected, rtol=1e-5)
 
     # Its own weights are 0 at first, so that they alone move; then what they say matters to Q.
-    asked = step(trainer.agent, params | {"recall": first.params["recall"]}).params
-    of = {name: (asked[name]["history"], first.params[name]["history"]) for name in "qu"}
+    second = step(trainer.agent, params | {asked: first.params[asked]}).params
+    of = {name: (second[name]["history"], first.params[name]["history"]) for name in "qu"}
     same = {name: bits_equal(*trees) for name, trees in of.items()}
     assert same == {"q": False, "u": True}
 
