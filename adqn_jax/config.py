@@ -214,6 +214,20 @@ def check(config: BaseConfig) -> None:
                     raise ValueError(f"{name} must fit into {bits} bits{each}, got {value}")
 
 
+def check_asked(network: NetworkConfig, **weights: float) -> None:
+    """Check that there is a memory where it is asked for something with some weight.
+
+    Raises:
+      ValueError: naming the first weight that is set where nothing remembers.
+    """
+    for option, weight in weights.items():
+        if weight and not network.remembers:
+            raise ValueError(
+                f"{option} asks a memory: history must be gru or lstm, or memory_bits set, got "
+                "history none"
+            )
+
+
 def _fits(value: float) -> bool:
     """Whether 64 bits hold an integer, and 32 another number, which is 0 there only if it is."""
     if isinstance(value, int):

@@ -229,6 +229,7 @@ def test_every_column_has_a_formula(tmp_path: pathlib.Path) -> None:
     whole: Any = {"histories": "whole", "steps_per_iteration": 0}
     configs += [on_policy(algorithm, **whole) for algorithm in actor_critic.ALGORITHMS]
     given = {"ail": teacher("heavenhell-1"), "dagger": teacher("heavenhell-1")}
+    configs += [on_policy("ppo-asym", belief_weight=0.1)]
     configs += [imitating(algorithm) for algorithm in imitation.ALGORITHMS]
     configs += [imitating("a2d", advantage="q")]
     for config in configs:

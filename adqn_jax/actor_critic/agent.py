@@ -52,7 +52,7 @@ class ActorCriticAgent:
         target = {}
         if has_target(self.config):
             target = {"target": params["critic"]}
-        critics = [name for name in (*params, *target) if name != "actor"]
+        critics = [name for name in (*self.networks.models, *target) if name != "actor"]
         return ActorCriticState(
             params=params,
             target_params=target,

@@ -86,6 +86,10 @@ class LossConfig:
     """The critic's loss: the squared error; or one by which a value gains nothing when it goes
     further than `value_clip_range` in an iteration. Read by `ppo`."""
 
+    belief_weight: Annotated[float, Range(0)] = 0.0
+    """Weight of a further loss: how badly the actor's encoded history tells the privileged state,
+    in nats; 0: it is not asked."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(LoopConfig):

@@ -63,7 +63,9 @@ class Learner:
             measured += ["clipped", "kl"]
         if self.algorithm.critic != "none":
             measured += ["loss_critic", "mean_v"]
-        return (*measured, *(f"grad_norm_{name}" for name in self.networks.models))
+        measured += [f"loss_{name}" for name in self.networks.asks]
+        trained = (*self.networks.models, *self.networks.asks)
+        return (*measured, *(f"grad_norm_{name}" for name in trained))
 
     def init_opt_state(self, params: Params) -> PyTree:
         """Return the optimisers' first states, one per network."""
@@ -78,7 +80,7 @@ class Learner:
 
         Args:
           hyper: traced numbers.
-          params: of "actor" and, where there is one, "critic".
+          params: of "actor" and, where there is one, "critic"; others are not read.
           target_params: of "target", another critic, or nothing.
           segment: T slots of E rows.
           memory: of each critic, before the segment, leaves [E, ...].
@@ -88,6 +90,7 @@ class Learner:
           What gradient steps train on; the memory of each critic after the segment.
         """
         before = {"actor": segment.memory, **memory}
+        params = {name: params[name] for name in self.networks.models}
         asked = {name: params[name] for name in params if name != "actor" or self._asks_actor}
         if self.networks.shares_encoder:
             asked = params
@@ -145,8 +148,8 @@ class Learner:
     def losses(self, hyper: Hyperparameters, params: Params, batch: Batch) -> dict[str, Array]:
         """Weigh and sum the losses of a batch, and what else is measured of it; scalars.
 
-        "actor", "critic" and "entropy" are terms of the objective. Means over transitions are
-        "mean_entropy", "mean_v", "clipped", the share of ratios beyond the range, and "kl", an
+        "actor", "critic", "entropy" and "belief" are terms of the objective. Means over transitions
+        are "mean_entropy", "mean_v", "clipped", the share of ratios beyond the range, and "kl", an
         estimate of KL(π_old || π).
         """
         outputs, _ = self.networks.unroll(params, batch.inputs, batch.memory)
@@ -164,6 +167,8 @@ class Learner:
             critic = self._critic(hyper, outputs["critic"], batch)
             measured["mean_v"] = outputs["critic"]
             result["critic"] = jnp.sum(weight * critic)
+        for name, of in self.networks.asks.items():
+            result[name] = jnp.sum(weight * of.loss(outputs[name], batch.inputs))
         return result | {name: jnp.sum(share * x) for name, x in measured.items()}
 
     def _actor(
@@ -207,11 +212,13 @@ class Learner:
             total = seen["actor"] - numbers.entropy_weight * seen["entropy"]
             if "critic" in seen:
                 total += hyper.value_weight * seen["critic"]
+            if "belief" in seen:
+                total += self.config.belief_weight * seen["belief"]
             return total, seen
 
         with self.networks.precision():
             grads, seen = jax.grad(objective, has_aux=True)(params)
-        rate = {"actor": numbers.learning_rate}
+        rate = dict.fromkeys(params, numbers.learning_rate)
         rate["critic"] = hyper.critic_rate * numbers.learning_rate
         adams = {name: adam(rate[name], hyper.adam_eps, self.max_grad_norm) for name in params}
         norms, params, opt_state = descend(adams, grads, opt_state, params)

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.actor_critic.algorithms import get_algorithm
@@ -12,6 +13,7 @@ from adqn_jax.actor_critic.config import Config
 from adqn_jax.actor_critic.policies import Distribution, distribution_of
 from adqn_jax.explore import at_random
 from adqn_jax.nn import model
+from adqn_jax.nn.belief import Belief
 from adqn_jax.nn.heads import Head
 from adqn_jax.nn.model import Model, make_model
 from adqn_jax.spaces import Spaces
@@ -39,6 +41,9 @@ class ActorCriticNetworks:
     greedy: bool
     """Whether the policy that is evaluated, or loaded, takes the most probable action."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
+    asks: Mapping[str, Belief] = dataclasses.field(default_factory=dict)
+    """What the actor's history is asked for beside actions: "belief"; so are the parameters
+    called."""
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -46,7 +51,13 @@ class ActorCriticNetworks:
 
     def init(self, key: Array, inputs: Inputs) -> Params:
         """Draw parameters; `key` is consumed, `inputs`, leaves [T, B, ...], give shapes only."""
-        return model.init(self.models, key, inputs)
+        params = model.init(self.models, key, inputs)
+        if self.asks:
+            first = jax.tree.map(lambda x: x[:1, :1], inputs)
+            encoded = model.encode(self.models, params, first)["actor"]
+            # Zeros: they need no key.
+            params |= {name: of.init(key, encoded) for name, of in self.asks.items()}
+        return params
 
     def memory(self, *lead: int) -> PyTree:
         """Return the actor's empty memory, leaves [*lead, ...]."""
@@ -81,20 +92,25 @@ class ActorCriticNetworks:
         """Evaluate networks in every slot of rows, leaves [T, B, ...].
 
         Args:
-          params: of those to be evaluated: "actor", "critic", or "target", another critic; of the
-            actor in any case where the critic shares its encoder.
+          params: of those to be evaluated: "actor", "critic", or "target", another critic; of what
+            `asks` names; of the actor in any case where one of these reads its encoding.
           inputs: leaves [T, B, ...].
           memory: of each before the rows, leaves [B, ...]; None where rows begin with an episode.
 
         Returns:
           The outputs, what the policy says of actions, float [T, B, A] or [T, B, 2, N], or V, float
-          [T, B]; the memories after the rows.
+          [T, B], or what the history tells, float [T, B, N]; the memories after the rows.
         """
-        models = {name: self._model(name) for name in params}
+        models = {name: self._model(name) for name in params if name not in self.asks}
         with self.precision():
             encoded, after = model.advance(models, params, inputs, memory)
             outputs = model.evaluate(models, params, inputs, encoded)
-        return {name: self._read(name, x) for name, x in outputs.items()}, after
+            told = {
+                name: jnp.asarray(of.apply(params[name], encoded["actor"]))
+                for name, of in self.asks.items()
+                if name in params
+            }
+        return {name: self._read(name, x) for name, x in outputs.items()} | told, after
 
     @property
     def shares_encoder(self) -> bool:
@@ -136,6 +152,8 @@ def make_networks(config: Config, spaces: Spaces) -> ActorCriticNetworks:
     """Choose the models of an algorithm: actor and, where it has one, critic."""
     sees = get_algorithm(config.algorithm).critic
     networks = make_policy_networks(config, spaces)
+    if config.loss.belief_weight:
+        networks = dataclasses.replace(networks, asks={"belief": Belief(spaces.state)})
     if sees == "none":
         return networks
     head = Head(config.network.head_sizes, 1, config.network.output_scale)

@@ -2,7 +2,7 @@
 
 from adqn_jax.actor_critic.algorithms import get_algorithm
 from adqn_jax.actor_critic.config import Config
-from adqn_jax.config import check
+from adqn_jax.config import check, check_asked
 from adqn_jax.plan import Plan, make_plan
 
 
@@ -19,6 +19,7 @@ def plan_of(config: Config, longest_episode: int) -> Plan:
       ValueError: when the configuration cannot be run; one sentence says why, and what could.
     """
     check(config)
+    check_asked(config.network, belief_weight=config.loss.belief_weight)
     train, algorithm = config.train, get_algorithm(config.algorithm)
     steps = train.steps_per_iteration or longest_episode
     if train.histories == "continued" and algorithm.estimate == "monte-carlo":

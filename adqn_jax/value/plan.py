@@ -2,7 +2,7 @@
 
 import math
 
-from adqn_jax.config import check
+from adqn_jax.config import check, check_asked
 from adqn_jax.plan import Plan, make_plan
 from adqn_jax.value.config import Config, TrainConfig
 
@@ -66,12 +66,7 @@ def _check_choices(config: Config) -> None:
             "particles that begin as one stay one: with values particles, output_scale must be "
             "greater than 0, got 0"
         )
-    for option in ("recall_weight", "belief_weight"):
-        if getattr(loss, option) and not config.network.remembers:
-            raise ValueError(
-                f"{option} asks a memory: history must be gru or lstm, or memory_bits set, got "
-                "history none"
-            )
+    check_asked(config.network, recall_weight=loss.recall_weight, belief_weight=loss.belief_weight)
     if train.target == "none" and train.eval_params == "target":
         raise ValueError(
             "without target networks none can be evaluated: with target none, eval_params must be "

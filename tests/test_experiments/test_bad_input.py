@@ -130,6 +130,7 @@ RUN = [
     ("--target-period 1e-300", "target_period must fit into 32 bits, got 1e-300"),
     ("--env heavenhell-3 --history none --recall-weight 0.1", "recall_weight asks a memory"),
     ("--env carflag --history none --belief-weight 0.1", "belief_weight asks a memory"),
+    ("--algo ppo --history none --belief-weight 0.1", "belief_weight asks a memory"),
     ("--discount 1.5", "discount must be at least 0 and at most 1, got 1.5"),
     ("--learning-rate nan", "learning_rate must be greater than 0, got nan"),
     ("--learning-rate fast", "Error parsing --learning-rate"),

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adqn_jax import envs, make_train, make_trainer
+from adqn_jax.actor_critic.segment import make_segment
 from adqn_jax.nn.belief import Belief
-from adqn_jax.types import Inputs
-from settings import drawn_rows, small
+from adqn_jax.types import Inputs, Rows
+from settings import collect, drawn_rows, on_policy, small
 
 LEAD = (2, 3)
 BITS = spaces.Box(0, 1, (4,), jnp.uint8)
@@ -96,19 +97,43 @@ def test_entries_add_up(seed: int) -> None:
     np.testing.assert_allclose(ask(space, joined, state), expected, rtol=2e-5)
 
 
-def test_what_is_learnt_is_the_belief() -> None:
+def told_by_values(trainer: Any, state: Any) -> tuple[Rows, jax.Array]:
+    """Draw rows, and return what Q's history tells along them."""
+    rows = drawn_rows(trainer, state, jax.random.key(1))
+    outputs = trainer.agent.networks.outputs(state.agent.params, rows.inputs, jax.random.key(2))
+    return rows, outputs.asked["belief"]
+
+
+def told_by_actors(trainer: Any, state: Any) -> tuple[Rows, jax.Array]:
+    """Let the policy act on, and return what its history tells along the way."""
+    who = trainer.agent.novice(state.agent)
+    _, rollout = collect(trainer, state, who, jax.random.key(1), 40)
+    segment = make_segment(trainer.agent.codec, rollout, whole=False)
+    params = {name: state.agent.params[name] for name in ("actor", "belief")}
+    networks, before = trainer.agent.networks, {"actor": segment.memory}
+    return segment.rows, networks.unroll(params, segment.rows.inputs, before)[0]["belief"]
+
+
+AT_RANDOM = {"entropy_start": 10.0, "entropy_end": 10.0}
+FAMILIES = {
+    "values": (small("dqn", belief_weight=1.0, buffer_timesteps=8_000), told_by_values),
+    "ppo": (on_policy("ppo-asym", belief_weight=1.0, **AT_RANDOM), told_by_actors),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_learnt_is_the_belief(family: str) -> None:
     """In Heaven-Hell the cell is known, and the side from the priest's word on: nothing, or log 2.
 
     The loss of the exact belief, Pr(s|h), is the least there is. Actions are random.
     """
     env, env_params = envs.make("heavenhell-1")
-    config = small("dqn", belief_weight=1.0, total_timesteps=8_000, buffer_timesteps=8_000)
+    config, told_by = FAMILIES[family]
+    config = config.replace(total_timesteps=8_000)
     state, _ = jax.jit(make_train(config, env, env_params))(jax.random.key(0))
     trainer = make_trainer(config, env, env_params)
-    networks, params = trainer.agent.networks, state.agent.params
-    rows = drawn_rows(trainer, state, jax.random.key(1))
-    told = networks.outputs(params, rows.inputs, jax.random.key(2)).asked["belief"]
-    untold = np.asarray(networks.asks["belief"].loss(told, rows.inputs))
+    rows, told = told_by(trainer, state)
+    untold = np.asarray(trainer.agent.networks.asks["belief"].loss(told, rows.inputs))
 
     word, start = np.asarray(rows.inputs.observation), np.asarray(rows.inputs.start)
     knows = np.zeros(word.shape, bool)
@@ -116,6 +141,8 @@ def test_what_is_learnt_is_the_belief() -> None:
         before = knows[t - 1] & ~start[t] if t else False
         knows[t] = before | (word[t] == env.num_cells - 1) | (word[t] == env.num_cells)
     valid = np.asarray(rows.valid)
+    if not start[0].all():  # what was before these rows may have shown the priest: it is not said
+        valid = valid & (np.cumsum(start, axis=0) > 0)
     assert 0.2 < knows[valid].mean() < 0.9
-    np.testing.assert_allclose(untold[valid & knows].mean(), 0.0, atol=0.05)
-    np.testing.assert_allclose(untold[valid & ~knows].mean(), math.log(2.0), atol=0.05)
+    np.testing.assert_allclose(untold[valid & knows].mean(), 0.0, atol=0.1)
+    np.testing.assert_allclose(untold[valid & ~knows].mean(), math.log(2.0), atol=0.1)
