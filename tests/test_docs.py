@@ -571,9 +571,25 @@ def test_what_asking_for_the_state_buys() -> None:
         returns, timesteps = found["eval_return"], found["timesteps"][:, 0]
         last = max(1, round(len(timesteps) / 10))
         first = np.flatnonzero(returns.mean(1) >= 0.9)
-        won = (returns[-last:].mean(0) >= 0.95).sum()
+        won = (returns[-last:].mean(0) >= 0.95).sum()  # as the page says
         when = f"{timesteps[first[0]]:,.0f}" if len(first) else "never"
         assert told == [f"{won}", f"{returns.shape[1]}", when, f"{timesteps[-1]:,.0f}"], raw
+
+
+def test_what_asking_actors_for_the_state_buys() -> None:
+    """Final returns of PPO, with and without."""
+    page = re.sub(r"\s+", " ", (DOCS / "belief.md").read_text())
+    for env, told in (
+        ("heavenhell-4", "0.90 and 0.40 at the end"),
+        ("heavenhell-3", "0.80 and 0.91"),
+    ):
+        folder = DOCS / "results" / "actor-critic" / env / "ppo"
+        ends = []
+        for name in ("belief", "fast"):
+            returns = metrics.read(folder / name / "metrics.csv")["eval_return"]
+            ends.append(f"{returns[-round(len(returns) / 10) :].mean():.2f}")
+        assert " and ".join(ends) in told
+        assert told in page
 
 
 def test_fast_on_memory_four_rooms() -> None:

@@ -24,7 +24,7 @@ from adqn_jax.types import Array, Params, PyTree, Rollout, Transition
 class ActorCriticState:
     """What an actor-critic keeps of a seed."""
 
-    params: Params  # of "actor" and, where there is one, "critic"
+    params: Params  # of "actor", where there is one "critic", and of what is asked beside
     target_params: Params  # of "target", the target critic; empty without one
     opt_state: PyTree
     memory: dict[str, PyTree]  # [E, ...] of each critic, before the next rollout
@@ -133,7 +133,7 @@ class ActorCriticAgent:
         }
 
     def params(self, state: ActorCriticState) -> Params:
-        """Return those of the actor and of its critic."""
+        """Return those of the actor, of its critic, and of what is asked beside."""
         return state.params
 
     def learned(self, state: ActorCriticState) -> PyTree:

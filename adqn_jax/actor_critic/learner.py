@@ -212,8 +212,8 @@ class Learner:
             total = seen["actor"] - numbers.entropy_weight * seen["entropy"]
             if "critic" in seen:
                 total += hyper.value_weight * seen["critic"]
-            if "belief" in seen:
-                total += self.config.belief_weight * seen["belief"]
+            for name in self.networks.asks:
+                total += getattr(self.config, f"{name}_weight") * seen[name]
             return total, seen
 
         with self.networks.precision():

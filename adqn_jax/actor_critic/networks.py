@@ -5,14 +5,13 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from adqn_jax.actor_critic.algorithms import get_algorithm
 from adqn_jax.actor_critic.config import Config
 from adqn_jax.actor_critic.policies import Distribution, distribution_of
 from adqn_jax.explore import at_random
-from adqn_jax.nn import model
+from adqn_jax.nn import asking, model
 from adqn_jax.nn.belief import Belief
 from adqn_jax.nn.heads import Head
 from adqn_jax.nn.model import Model, make_model
@@ -41,9 +40,8 @@ class ActorCriticNetworks:
     greedy: bool
     """Whether the policy that is evaluated, or loaded, takes the most probable action."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
-    asks: Mapping[str, Belief] = dataclasses.field(default_factory=dict)
-    """What the actor's history is asked for beside actions: "belief"; so are the parameters
-    called."""
+    asks: asking.Asks = dataclasses.field(default_factory=dict)
+    """What the actor's history is asked for beside actions."""
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -54,9 +52,7 @@ class ActorCriticNetworks:
         params = model.init(self.models, key, inputs)
         if self.asks:
             first = jax.tree.map(lambda x: x[:1, :1], inputs)
-            encoded = model.encode(self.models, params, first)["actor"]
-            # Zeros: they need no key.
-            params |= {name: of.init(key, encoded) for name, of in self.asks.items()}
+            params |= asking.init(self.asks, model.encode(self.models, params, first)["actor"])
         return params
 
     def memory(self, *lead: int) -> PyTree:
@@ -105,11 +101,7 @@ class ActorCriticNetworks:
         with self.precision():
             encoded, after = model.advance(models, params, inputs, memory)
             outputs = model.evaluate(models, params, inputs, encoded)
-            told = {
-                name: jnp.asarray(of.apply(params[name], encoded["actor"]))
-                for name, of in self.asks.items()
-                if name in params
-            }
+            told = asking.tell(self.asks, params, encoded["actor"]) if "actor" in encoded else {}
         return {name: self._read(name, x) for name, x in outputs.items()} | told, after
 
     @property

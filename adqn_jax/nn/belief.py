@@ -26,9 +26,9 @@ _MOST_VALUES = 64
 class Belief(nn.Module):
     """What an encoded history says of each entry of the state, linear in it.
 
-    Of a Discrete the log odds of its values, up to a constant; so of each entry of a Box of few
-    integers, and of one that is 0 or 1 the log odds of 1. Of other Boxes a mean, in units in which
-    -1 and 1 are the bounds; it errs with variance 1.
+    Of a Discrete the log odds of its values, up to a constant; so of each entry of a Box of
+    integers from 0 to 63 at most, and where it is of bits the log odds of 1. Of other Boxes a mean,
+    in units in which -1 and 1 are the bounds, if there are any; it errs with variance 1.
     """
 
     space: Spec
@@ -65,21 +65,20 @@ def _untold(space: Spec, told: Array, state: Array) -> Array:
     """Return what [..., N] numbers do not tell of states, [..., *shape], in nats, [...]."""
     if isinstance(space, spaces.Discrete):
         return optax.softmax_cross_entropy_with_integer_labels(told, state)
-    values, lead = _values(space), told.shape[:-1]
+    values, entries = _values(space), (*told.shape[:-1], math.prod(space.shape))
     if values > 2:
-        of_entry = told.reshape(*lead, -1, values)
-        found = state.reshape(*lead, -1).astype(jnp.int32)
-        return optax.softmax_cross_entropy_with_integer_labels(of_entry, found).sum(-1)
+        found = state.reshape(entries).astype(jnp.int32)
+        log_odds = told.reshape(*entries, values)
+        return optax.softmax_cross_entropy_with_integer_labels(log_odds, found).sum(-1)
     if values:
-        found = state.reshape(*lead, -1).astype(told.dtype)
-        return optax.sigmoid_binary_cross_entropy(told, found).sum(-1)
+        return optax.sigmoid_binary_cross_entropy(told, state.reshape(entries)).sum(-1)
     centre, half = units(space)
-    found = ((state - centre) / half).reshape(*lead, -1)
-    return 0.5 * jnp.square(told - found).sum(-1)
+    found = (state - centre) / np.where(half > 0, half, np.float32(1.0))  # some never change
+    return 0.5 * jnp.square(told - found.reshape(entries)).sum(-1)
 
 
 def _values(space: spaces.Box) -> int:
     """Return how many values an entry may have, from 0 on; 0: it is told as a number."""
     low, high = bounds(space)
-    few = low.min() >= 0 and high.max() < _MOST_VALUES
+    few = low.size and low.min() >= 0 and high.max() < _MOST_VALUES
     return int(high.max()) + 1 if few and not jnp.issubdtype(space.dtype, jnp.floating) else 0

@@ -12,7 +12,7 @@ from flax import struct
 from gymnax.environments.spaces import Discrete
 
 from adqn_jax.explore import at_random
-from adqn_jax.nn import model
+from adqn_jax.nn import asking, model
 from adqn_jax.nn.belief import Belief
 from adqn_jax.nn.heads import DuelingHead, Head, ImplicitQuantileHead
 from adqn_jax.nn.model import Model, Sees, make_model
@@ -60,9 +60,8 @@ class ValueNetworks:
     distribution: Distribution
     """What the heads' numbers say."""
     matmul_precision: str  # as NetworkConfig.matmul_precision
-    asks: Mapping[str, Recall | Belief] = dataclasses.field(default_factory=dict)
-    """What Q's history is asked for beside values: "recall", "belief"; so are the parameters
-    called."""
+    asks: asking.Asks = dataclasses.field(default_factory=dict)
+    """What Q's history is asked for beside values."""
 
     def precision(self) -> contextlib.AbstractContextManager:
         """Trace matrix products in this precision; those of gradients need it around `jax.grad`."""
@@ -72,9 +71,8 @@ class ValueNetworks:
         """Draw parameters; `key` is consumed, `inputs`, leaves [T, B, ...], give shapes only."""
         params = model.init(self.models, key, inputs)
         if self.asks:
-            encoded = self.encode(params, jax.tree.map(lambda x: x[:1, :1], inputs))["q"]
-            # Zeros: they need no key.
-            params |= {name: of.init(key, encoded) for name, of in self.asks.items()}
+            first = jax.tree.map(lambda x: x[:1, :1], inputs)
+            params |= asking.init(self.asks, self.encode(params, first)["q"])
         return params
 
     def memory(self, *lead: int) -> PyTree:
@@ -127,10 +125,7 @@ class ValueNetworks:
         of_heads = self.heads(params, inputs, encoded, fractions)
         fixed = of_heads if fractions is None else self.heads(params, inputs, encoded)
         with self.precision():
-            asked = {
-                name: jnp.asarray(of.apply(params[name], encoded["q"]))
-                for name, of in self.asks.items()
-            }
+            asked = asking.tell(self.asks, params, encoded["q"])
         return Outputs(of_heads["q"], of_heads.get("u"), fractions, self._expected(fixed), asked)
 
     def encode(self, params: Params, inputs: Inputs) -> dict[str, Array]:
@@ -178,12 +173,12 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     distribution = make_distribution(config.heads)
     head = _head(config, spaces.num_actions, distribution)
     models = {name: make_model(what, head, spaces, config.network) for name, what in sees.items()}
-    asks: dict[str, Recall | Belief] = {}
+    asked: dict[str, Recall | Belief] = {}
     if config.loss.recall_weight:
-        asks["recall"] = make_recall(spaces.observation)
+        asked["recall"] = make_recall(spaces.observation)
     if config.loss.belief_weight:
-        asks["belief"] = Belief(spaces.state)
-    return ValueNetworks(models, distribution, config.network.matmul_precision, asks)
+        asked["belief"] = Belief(spaces.state)
+    return ValueNetworks(models, distribution, config.network.matmul_precision, asked)
 
 
 def _head(config: Config, actions: int, distribution: Distribution) -> nn.Module:

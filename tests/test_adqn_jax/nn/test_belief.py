@@ -20,7 +20,7 @@ from settings import collect, drawn_rows, on_policy, small
 LEAD = (2, 3)
 BITS = spaces.Box(0, 1, (4,), jnp.uint8)
 GRID = spaces.Box(0, 4, (2, 2, 3), jnp.uint8)
-BOUNDED = spaces.Box(np.array([-2.0, 0.0]), np.array([2.0, 10.0]), (2,), jnp.float32)
+BOUNDED = spaces.Box(np.array([-2.0, 0.0, 3.0]), np.array([2.0, 10.0, 3.0]), (3,), jnp.float32)
 ENDLESS = spaces.Box(-np.inf, np.inf, (3,), jnp.float32)
 
 
@@ -47,8 +47,8 @@ def untold_cells(told: np.ndarray, state: np.ndarray) -> np.ndarray:
 
 
 def untold_bounded(told: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Half a square, in units of the bounds: -2 and 2, 0 and 10."""
-    return 0.5 * np.square(told - (state - [0.0, 5.0]) / [2.0, 5.0]).sum(-1)
+    """Half a square, in units of the bounds: -2 and 2, 0 and 10; the last one is always 3."""
+    return 0.5 * np.square(told - (state - [0.0, 5.0, 3.0]) / [2.0, 5.0, 1.0]).sum(-1)
 
 
 def untold_endless(told: np.ndarray, state: np.ndarray) -> np.ndarray:
@@ -60,7 +60,8 @@ CASES: list[tuple[Any, int, Any, Any]] = [
     (spaces.Discrete(7), 7, lambda rng: rng.integers(0, 7, LEAD), untold_value),
     (BITS, 4, lambda rng: rng.integers(0, 2, (*LEAD, 4)), untold_bits),
     (GRID, 60, lambda rng: rng.integers(0, 5, (*LEAD, 2, 2, 3)), untold_cells),
-    (BOUNDED, 2, lambda rng: rng.uniform([-2, 0], [2, 10], (*LEAD, 2)), untold_bounded),
+    (BOUNDED, 3, lambda rng: rng.uniform([-2, 0, 3], [2, 10, 3], (*LEAD, 3)), untold_bounded),
+    (spaces.Box(0, 1, (0,), jnp.uint8), 0, lambda rng: np.zeros((*LEAD, 0), int), untold_bits),
     (ENDLESS, 3, lambda rng: rng.normal(size=(*LEAD, 3)), untold_endless),
 ]
 
@@ -118,6 +119,10 @@ AT_RANDOM = {"entropy_start": 10.0, "entropy_end": 10.0}
 FAMILIES = {
     "values": (small("dqn", belief_weight=1.0, buffer_timesteps=8_000), told_by_values),
     "ppo": (on_policy("ppo-asym", belief_weight=1.0, **AT_RANDOM), told_by_actors),
+    "shared": (
+        on_policy("ppo", belief_weight=1.0, history_encoders="shared", **AT_RANDOM),
+        told_by_actors,
+    ),
 }
 
 
