@@ -576,6 +576,22 @@ def test_what_asking_for_the_state_buys() -> None:
         assert told == [f"{won}", f"{returns.shape[1]}", when, f"{timesteps[-1]:,.0f}"], raw
 
 
+def test_what_asking_for_the_state_costs() -> None:
+    """Milliseconds of a gradient step: dqn, dqn that is asked, adqn-vr, means of two runs."""
+
+    def milliseconds(run: pathlib.Path) -> float:
+        found = metrics.read(run / "metrics.csv")
+        seconds, steps = found["training_seconds"][:, 0], found["updates"][:, 0]
+        return float(1e3 * (seconds[-1] - seconds[0]) / (steps[-1] - steps[0]))
+
+    folder = DOCS / "results" / "value" / "belief-cost"
+    told = [
+        f"{np.mean([milliseconds(folder / f'{name}-{i}') for i in (1, 2)]):.1f}"
+        for name in ("dqn", "dqn-belief", "adqn-vr")
+    ]
+    assert "{}, {} and {} ms".format(*told) in (DOCS / "belief.md").read_text(), told
+
+
 def test_what_asking_actors_for_the_state_buys() -> None:
     """Final returns of PPO, with and without."""
     page = re.sub(r"\s+", " ", (DOCS / "belief.md").read_text())
