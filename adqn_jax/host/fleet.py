@@ -24,7 +24,7 @@ class EnvironmentFailure(Exception):  # noqa: N818  it is the environment's, not
 
 
 @struct.dataclass
-class Told:
+class FleetStep:
     """What simulators answered to a step, in NumPy arrays; leaves [E, ...]."""
 
     env_state: PyTree
@@ -80,7 +80,9 @@ class Fleet:
         self._final[:] = False
         return _stack(self._states)
 
-    def step(self, action: np.ndarray, seeds: np.ndarray, over: np.ndarray | None = None) -> Told:
+    def step(
+        self, action: np.ndarray, seeds: np.ndarray, over: np.ndarray | None = None
+    ) -> FleetStep:
         """Act in each, and begin an episode where one must begin.
 
         As in compiled environments, an episode that has terminated gives way to another at once;
@@ -116,7 +118,9 @@ class Fleet:
         if over is None:
             self._final = truncated & ~terminated
         self._states = begun
-        return Told(_stack(reached), _stack(begun), numbers, terminated, truncated, success, says)
+        return FleetStep(
+            _stack(reached), _stack(begun), numbers, terminated, truncated, success, says
+        )
 
     def close(self) -> None:
         """Close the simulators, and let the threads end; who does not answer is left behind."""

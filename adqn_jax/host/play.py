@@ -11,7 +11,7 @@ import numpy as np
 
 from adqn_jax import spaces
 from adqn_jax.agent import Networks, Who
-from adqn_jax.host.fleet import Fleet, Told
+from adqn_jax.host.fleet import Fleet, FleetStep
 from adqn_jax.rollout import Answer, Chosen, Gathered, Interaction
 from adqn_jax.types import Array, Episode, PyTree, Stream, Transition
 
@@ -96,7 +96,7 @@ class Play:
         return chosen, action, seeds_of(key_reset, self.num_streams)
 
     def _go_on(
-        self, streams: Stream, chosen: Chosen, told: Told, discount: Array
+        self, streams: Stream, chosen: Chosen, told: FleetStep, discount: Array
     ) -> tuple[Stream, tuple[Transition, Array, Episode]]:
         """Return the streams after a step; its slot, whether an episode ended, the episode."""
         positive = streams.episode.undiscounted_return + told.reward > 0
