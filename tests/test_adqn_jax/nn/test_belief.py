@@ -106,7 +106,7 @@ def told_by_values(trainer: Any, state: Any) -> tuple[Rows, jax.Array]:
 
 
 def told_by_actors(trainer: Any, state: Any) -> tuple[Rows, jax.Array]:
-    """Let the policy act on, and return what its history tells along the way."""
+    """Let somebody act at random, and return what the actor's history tells along the way."""
     who = trainer.agent.novice(state.agent)
     _, rollout = collect(trainer, state, who, jax.random.key(1), 40)
     segment = make_segment(trainer.agent.codec, rollout, whole=False)
