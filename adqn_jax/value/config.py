@@ -9,6 +9,7 @@ from adqn_jax.config import BaseConfig, LoopConfig, NetworkConfig, Range, ReadWh
 
 _DISTRIBUTIONS = ("categorical", "quantile", "implicit-quantile", "particles")
 _REPLAYS = ("uniform", "prioritised")
+_BOOTSTRAPS_FROM_U = "an algorithm whose Q bootstraps from U, adqn or adqn-state"
 
 
 @struct.dataclass
@@ -111,6 +112,16 @@ class LossConfig:
     ] = "all"
     """Actions over which `-vr` algorithms regress Q on U: all, as in the authors' trainer, or
     the one taken, as in the paper."""
+    privileged_share: Annotated[
+        float,
+        Range(0, 1),
+        ReadWhen("privileged", ("history-state", "state"), _BOOTSTRAPS_FROM_U),
+        ReadWhen("regress_on", "bootstrap", _BOOTSTRAPS_FROM_U),
+        ReadWhen("values", "scalar"),
+    ] = 1.0
+    """Share of U in the value that Q bootstraps from, in [0, 1]; the rest is Q's own, so that 0 is
+    DQN. U bootstraps from itself, whatever it is. Read by `adqn` and `adqn-state`. Read when
+    `values` is `scalar`."""
     average: Literal["transition", "episode"] = "transition"
     """Mean over all transitions of a batch; or over those of each episode that lies whole in a
     row, then over the episodes, as in the authors' trainer."""

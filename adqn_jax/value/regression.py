@@ -62,10 +62,16 @@ class Regression:
             return taken(x, action)
 
         result = {}
-        returns = self.returns(rows, bootstraps, selects.values.q, key)
+        bootstrap = bootstraps.q if bootstraps.u is None else bootstraps.u
+        returns = self.returns(rows, bootstrap, selects.values.q, key)
         if online.u is not None:
             result["u"] = regress("u", returns, of_taken)
         if self.algorithm.regress_on == "bootstrap":
+            share = self.config.privileged_share
+            if online.u is not None and share < 1.0:
+                # Given h', both have the same mean. U's varies with s', Q's does not, but lags.
+                bootstrap = share * bootstrap + (1.0 - share) * bootstraps.q
+                returns = self.returns(rows, bootstrap, selects.values.q, key)
             return result | {"q": regress("q", returns, of_taken)}
         assert bootstraps.u is not None, "only an algorithm with a U regresses on it"
         returns = self.distribution.returns(bootstraps.u[:-1])
@@ -74,7 +80,7 @@ class Regression:
         return result | {"q": regress("q", returns, lambda x: x)}
 
     def returns(
-        self, rows: Rows, bootstraps: Outputs, q_selector: Array, key: Array | None
+        self, rows: Rows, bootstrap: Array, q_selector: Array, key: Array | None
     ) -> Returns:
         """Compute what each slot but the last bootstraps.
 
@@ -83,17 +89,16 @@ class Regression:
 
         Args:
           rows: T slots of B rows.
-          bootstraps: of the networks that bootstrap, [T, B, A, ...].
+          bootstrap: outputs of the network that bootstraps, float [T, B, A, ...].
           q_selector: the values of Q that choose the bootstrap action, float [T, B, A].
           key: consumed; read for lambda-returns of distributions only.
 
         Returns:
           Atoms, and perhaps their probabilities, [T-1, B, *shape].
         """
-        outputs = bootstraps.q if bootstraps.u is None else bootstraps.u
         z = jax.tree.map(
             lambda x: jax.vmap(jax.vmap(losses.bootstrap_value))(x, q_selector)[1:],
-            self.distribution.returns(outputs),
+            self.distribution.returns(bootstrap),
         )
         discount = rows.discounts(self.hyper.discount, self.config.time_limit)[:-1]
 

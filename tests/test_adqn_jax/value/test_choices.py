@@ -379,9 +379,8 @@ def test_lambda_returns_of_distributions(lam: float, kind: Any) -> None:
     q = kind.mean(values)
     by_atoms = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, kind)
     scalar = Regression(ALGORITHMS["dqn"], LossConfig(), hyper, Scalar())
-    outputs = Outputs(values, None, None, Values(q, None))
-    draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, outputs, q, key).mean))
+    draw = jax.jit(jax.vmap(lambda key: by_atoms.returns(rows, values, q, key).mean))
     drawn = draw(jax.random.split(jax.random.key(1), 4000))
-    exact = scalar.returns(rows, as_outputs(Values(q, None)), q, None).atoms
+    exact = scalar.returns(rows, q, q, None).atoms
     error = 4.5 * np.asarray(drawn).std(0) / np.sqrt(4000) + 1e-5
     assert (np.abs(drawn.mean(0) - exact) < error).all()

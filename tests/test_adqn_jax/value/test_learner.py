@@ -48,7 +48,8 @@ def target_returns(
 ) -> jax.Array:
     """Return what Q and U regress on, where Q selects for itself."""
     regression = Regression(ALGORITHMS["adqn"], config, hyper, Scalar())
-    return regression.returns(rows, as_outputs(values), values.q, key=None).atoms
+    bootstrap = values.q if values.u is None else values.u
+    return regression.returns(rows, bootstrap, values.q, key=None).atoms
 
 
 @pytest.mark.parametrize("name", ["adqn", "adqn-state"])
@@ -62,6 +63,32 @@ def test_u_equal_to_q_makes_adqn_dqn(name: str) -> None:
     dqn, adqn = of("dqn", False), of(name, True)
     np.testing.assert_array_equal(adqn["q"], dqn["q"])
     np.testing.assert_array_equal(adqn["u"], dqn["q"])
+
+
+@pytest.mark.parametrize("name", ["adqn", "adqn-state"])
+@pytest.mark.parametrize("lam", [0.0, 0.6])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_share_of_u_in_the_targets_of_q(share: float, lam: float, name: str) -> None:
+    """Q's targets lie between those of DQN and those of the algorithm, by the share; U's stay."""
+    rows, hyper = make_rows(), HYPER.replace(return_lambda=lam)
+    online, target = (Values(make_values(i), make_values(i + 1)) for i in (0, 2))
+
+    def loss(algo: str, share: float, u: bool = True) -> dict[str, jax.Array]:
+        without = [x if u else Values(x.q, None) for x in (online, target)]
+        return scalar_losses(algo, LossConfig(privileged_share=share), hyper, rows, *without)
+
+    dqn, whole, got = loss("dqn", 1.0, u=False), loss(name, 1.0), loss(name, share)
+    np.testing.assert_array_equal(got["u"], whole["u"])
+    taken = jnp.take_along_axis(online.q, rows.action[..., None], -1)[:-1, :, 0]
+    returns = [
+        target_returns(LossConfig(), hyper, rows, values)
+        for values in (target, Values(target.q, None))
+    ]
+    mixed = share * returns[0] + (1.0 - share) * returns[1]
+    errors = slot_weights(LossConfig(), rows)[:-1] * (mixed - taken) ** 2
+    np.testing.assert_allclose(got["q"], errors.sum(), rtol=1e-5)
+    if share in (0.0, 1.0):
+        np.testing.assert_allclose(got["q"], (whole if share else dqn)["q"], rtol=1e-5)
 
 
 def test_bootstrap_action_is_that_of_q() -> None:
