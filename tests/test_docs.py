@@ -602,18 +602,42 @@ def test_cleaner_with_16_rows(algo: str) -> None:
     assert re.search(rf"{re.escape(raw)}\)\) \| [^|]* \| {' [|] '.join(told)} \|", page), told
 
 
-def test_table_of_lambda_on_carflag() -> None:
-    """Final performance by lambda and algorithm, mean of four seeds."""
-    with (DOCS / "results" / "sweeps" / "carflag-lambda.csv").open() as file:
+@pytest.mark.parametrize(
+    ("env", "seeds"), [("carflag", 4), ("heavenhell-3", 3), ("heavenhell-4", 3)]
+)
+def test_tables_of_lambda(env: str, seeds: int) -> None:
+    """Final performance by lambda and algorithm, and thousands of timesteps until 0.9."""
+    sweeps = DOCS / "results" / "sweeps"
+    with (sweeps / f"{env}-lambda.csv").open() as file:
         rows = list(csv.DictReader(file))
     page = (DOCS / "fast.md").read_text()
     for value in dict.fromkeys(row["return_lambda"] for row in rows):
         cells = []
         for algo in ALGORITHMS:
             of = [row for row in rows if (row["algo"], row["return_lambda"]) == (algo, value)]
-            assert len(of) == 4
+            assert len(of) == seeds
             cells.append(f"{np.mean([float(row['final_performance']) for row in of]):.2f}")
-        assert f"| {value} | {' | '.join(cells)} |" in page
+            raw = sweeps / f"{env}-lambda" / algo / f"return-lambda={value}" / "metrics.csv"
+            if raw.exists():
+                found = metrics.read(raw)
+                first = np.flatnonzero(found["eval_return"].mean(1) >= 0.9)
+                if len(first):
+                    cells[-1] += f" ({found['timesteps'][first[0], 0] / 1e3:.0f})"
+        assert f"| {value} | {' | '.join(cells)} |" in page, cells
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_exits_of_one_step_memory_four_rooms(algo: str) -> None:
+    """Which exits greedy episodes take, by what an exit and a step pay; behaviour at the end."""
+    raw = f"results/memory-four-rooms-7x7/{algo}/one-step/metrics.csv"
+    found = metrics.read(DOCS / raw)
+    last = round(len(found["eval_return"]) / 10)
+    right, returns, steps = (
+        found[f"eval_{name}"][-last:].mean() for name in ("success", "return", "length")
+    )
+    wrong = right - (returns + 0.05 * steps) / 5
+    told = f"{right:.2f} | {wrong:.2f} | {steps:.0f} | {found['behaviour_return'][-1].mean():.2f}"
+    assert f"({raw})) | {told} |" in (DOCS / "figure1.md").read_text(), told
 
 
 def test_what_asking_for_the_state_costs() -> None:

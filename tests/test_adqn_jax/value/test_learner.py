@@ -13,7 +13,7 @@ from adqn_jax.value.distributions import Scalar
 from adqn_jax.value.learner import slot_weights
 from adqn_jax.value.networks import Values
 from adqn_jax.value.regression import Regression
-from settings import as_outputs, drawn_rows, scalar_losses, small
+from settings import drawn_rows, scalar_losses, small
 
 SLOTS, ROWS, ACTIONS = 9, 3, 4
 HYPER = Hyperparameters(discount=0.9, return_lambda=0.8)
