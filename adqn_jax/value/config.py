@@ -159,6 +159,13 @@ class TrainConfig(LoopConfig):
     target: Literal["periodic", "polyak", "none"] = "periodic"
     """Target networks by copies every `target_period`, or averaged with `target_tau`; or none:
     the networks that learn are their own targets."""
+    history_encoders: Annotated[
+        Literal["separate", "shared"],
+        ReadWhen("privileged", "history-state", "an algorithm with U(h,s,a), adqn or adqn-vr"),
+    ] = "separate"
+    """Whether Q and U(h,s,a) encode the history apart; or U reads Q's encoding, which both losses
+    then train, for about half the arithmetic. A `shared` one is Q's: its step size, its gradient's
+    norm, its policy file. Read by `adqn` and `adqn-vr`."""
     max_grad_norm: Annotated[float, Range(0)] = 0.0
     """Largest norm of the gradient of each network, Q's and U's apart; 0: no clipping."""
     eval_params: Literal["online", "target"] = "online"

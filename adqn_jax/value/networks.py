@@ -54,7 +54,7 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True)
 class ValueNetworks:
-    """Separate models that share no parameters; `models` has "q" and perhaps "u"."""
+    """Models of "q" and perhaps "u", which share nothing, or Q's encoder of the history."""
 
     models: Mapping[str, Model]
     distribution: Distribution
@@ -173,6 +173,8 @@ def make_networks(config: Config, spaces: Spaces) -> ValueNetworks:
     distribution = make_distribution(config.heads)
     head = _head(config, spaces.num_actions, distribution)
     models = {name: make_model(what, head, spaces, config.network) for name, what in sees.items()}
+    if config.train.history_encoders == "shared" and privileged == "history-state":
+        models["u"] = dataclasses.replace(models["u"], reads="q")
     asked: dict[str, Recall | Belief] = {}
     if config.loss.recall_weight:
         asked["recall"] = make_recall(spaces.observation)

@@ -107,6 +107,7 @@ def test_continuous_actions() -> None:
         ("--algo reinforce --n-step 3", "nothing reads n-step with reinforce: it needs an"),
         ("--algo reinforce --value-weight 0.5", "an algorithm with a critic, which is any but"),
         ("--algo dqn --regress-actions taken", "it needs an algorithm with -vr"),
+        ("--algo adqn-state --history-encoders shared", "an algorithm with U(h,s,a), adqn or"),
         ("--algo dqn --privileged-share 0.5", "it needs an algorithm whose Q bootstraps from U"),
         ("--algo adqn-vr --privileged-share 0.5", "it needs an algorithm whose Q bootstraps"),
         ("--algo ppo --preset rainbow", "unknown preset 'rainbow'; known are fast, paper, for ppo"),

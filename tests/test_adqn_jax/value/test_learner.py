@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from adqn_jax import ALGORITHMS, Hyperparameters, LossConfig, envs, make_trainer
-from adqn_jax.types import Inputs, Rows
+from adqn_jax.types import Inputs, Params, Rows
 from adqn_jax.value.distributions import Scalar
-from adqn_jax.value.learner import slot_weights
+from adqn_jax.value.learner import average, slot_weights
 from adqn_jax.value.networks import Values
 from adqn_jax.value.regression import Regression
 from settings import drawn_rows, scalar_losses, small
@@ -207,3 +207,33 @@ def test_precision_reaches_every_product(precision: Any) -> None:
     wanted = {"float32": "HIGHEST, HIGHEST", "bfloat16": "DEFAULT, DEFAULT"}[precision]
     assert len(products) > 30
     assert all(f"precision = [{wanted}]" in line for line in products)
+
+
+def test_a_shared_encoder_is_that_of_q() -> None:
+    """U reads what Q remembers; its loss trains that encoder, and nothing else of Q."""
+    env, env_params = envs.make("heavenhell-1")
+    config = small("adqn", row_length=100, buffer_timesteps=2000, warmup_timesteps=500)
+    trainer = make_trainer(config.replace(history_encoders="shared"), env, env_params)
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    rows, params = drawn_rows(trainer, state, jax.random.key(1)), state.agent.params
+    assert set(params["u"]) == {"state", "head"}
+
+    apart = make_trainer(config, env, env_params).agent.networks
+    alike = params | {"u": params["u"] | {"history": params["q"]["history"]}}
+    shared = trainer.agent.networks.unroll(params, rows.inputs)
+    expected = apart.unroll(alike, rows.inputs)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), shared, expected)
+
+    networks, key = trainer.agent.networks, jax.random.key(2)
+    target = networks.outputs(state.agent.target_params, rows.inputs, key)
+    regression = Regression(ALGORITHMS["adqn"], config.loss, HYPER, Scalar())
+
+    def loss(of_q: Params, model: str) -> jax.Array:
+        online = networks.outputs(params | {"q": of_q}, rows.inputs, key)
+        return average(config.loss, rows, regression.compare(rows, online, target, None))[model]
+
+    gradient = jax.jit(jax.grad(loss), static_argnums=1)
+    for model, parts in (("q", {"history", "head"}), ("u", {"history"})):
+        of_parts = gradient(params["q"], model).items()
+        moved = {part for part, of in of_parts if any(map(jnp.any, jax.tree.leaves(of)))}
+        assert moved == parts
