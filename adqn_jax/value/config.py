@@ -115,13 +115,13 @@ class LossConfig:
     privileged_share: Annotated[
         float,
         Range(0, 1),
+        ReadWhen("values", "scalar"),
         ReadWhen("privileged", ("history-state", "state"), _BOOTSTRAPS_FROM_U),
         ReadWhen("regress_on", "bootstrap", _BOOTSTRAPS_FROM_U),
-        ReadWhen("values", "scalar"),
     ] = 1.0
-    """Share of U in the value that Q bootstraps from, in [0, 1]; the rest is Q's own, so that 0 is
-    DQN. U bootstraps from itself, whatever it is. Read by `adqn` and `adqn-state`. Read when
-    `values` is `scalar`."""
+    """Share of U in the value that Q bootstraps from, in [0, 1]; the rest is Q's own: with 0 its
+    targets are those of DQN. U bootstraps from itself, whatever it is. Read by `adqn` and
+    `adqn-state`. Read when `values` is `scalar`."""
     average: Literal["transition", "episode"] = "transition"
     """Mean over all transitions of a batch; or over those of each episode that lies whole in a
     row, then over the episodes, as in the authors' trainer."""
@@ -164,8 +164,8 @@ class TrainConfig(LoopConfig):
         ReadWhen("privileged", "history-state", "an algorithm with U(h,s,a), adqn or adqn-vr"),
     ] = "separate"
     """Whether Q and U(h,s,a) encode the history apart; or U reads Q's encoding, which both losses
-    then train, for about half the arithmetic. A `shared` one is Q's: its step size, its gradient's
-    norm, its policy file. Read by `adqn` and `adqn-vr`."""
+    then train. A `shared` encoder is among Q's parameters, and counts in its gradient's norm. Read
+    by `adqn` and `adqn-vr`."""
     max_grad_norm: Annotated[float, Range(0)] = 0.0
     """Largest norm of the gradient of each network, Q's and U's apart; 0: no clipping."""
     eval_params: Literal["online", "target"] = "online"

@@ -23,7 +23,7 @@ def average(
 ) -> dict[str, Array]:
     """Average each model's losses over a batch; rows may weigh, float [B].
 
-    The sum over models is minimised. Unless they share Q's encoder, each loss moves its own model.
+    The sum over models is minimised. Each loss moves its own model, and an encoder that both share.
     """
     weights = slot_weights(config, rows)[:-1]
     if row_weight is not None:

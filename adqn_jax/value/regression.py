@@ -68,8 +68,9 @@ class Regression:
             result["u"] = regress("u", returns, of_taken)
         if self.algorithm.regress_on == "bootstrap":
             share = self.config.privileged_share
-            if online.u is not None and share < 1.0:
-                # Given h', both have the same mean. U's varies with s', Q's does not, but lags.
+            if online.u is not None and share < 1.0 and not self.distribution.shape:
+                # U's value varies with the states that h' leaves open. Q's does not, but Q only
+                # learns it from its own values, one step at a time.
                 bootstrap = share * bootstrap + (1.0 - share) * bootstraps.q
                 returns = self.returns(rows, bootstrap, selects.values.q, key)
             return result | {"q": regress("q", returns, of_taken)}

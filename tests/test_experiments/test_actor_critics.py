@@ -110,6 +110,10 @@ def test_continuous_actions() -> None:
         ("--algo adqn-state --history-encoders shared", "an algorithm with U(h,s,a), adqn or"),
         ("--algo dqn --privileged-share 0.5", "it needs an algorithm whose Q bootstraps from U"),
         ("--algo adqn-vr --privileged-share 0.5", "it needs an algorithm whose Q bootstraps"),
+        (
+            "--algo dqn --values quantile --privileged-share 0.5",
+            "nothing reads privileged-share with dqn: it needs an algorithm whose Q bootstraps",
+        ),
         ("--algo ppo --preset rainbow", "unknown preset 'rainbow'; known are fast, paper, for ppo"),
         ("--algo reinforce --histories continued", "histories must be whole"),
     ],

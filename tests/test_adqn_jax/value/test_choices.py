@@ -370,6 +370,23 @@ def test_values_say_what_is_regressed_on() -> None:
 
 
 @pytest.mark.parametrize("kind", [Quantiles(4), Categorical(4, -2.0, 3.0)], ids=str)
+def test_distributions_read_no_share_of_u(kind: Any) -> None:
+    """A mean of quantiles or logits would be no mixture: Q's targets stay those of U."""
+    rows = make_rows("...T...L.")
+    draw = jax.random.normal(jax.random.key(0), (4, *rows.action.shape, ACTIONS, 4))
+    outputs = [
+        Outputs(q, u, None, Values(kind.mean(q), kind.mean(u))) for q, u in (draw[:2], draw[2:])
+    ]
+    losses = [
+        Regression(ALGORITHMS["adqn"], LossConfig(privileged_share=share), HYPER, kind)
+        .compare(rows, *outputs, jax.random.key(1))["q"]
+        .loss
+        for share in (0.3, 1.0)
+    ]
+    np.testing.assert_array_equal(*losses)
+
+
+@pytest.mark.parametrize("kind", [Quantiles(4), Categorical(4, -2.0, 3.0)], ids=str)
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
 def test_lambda_returns_of_distributions(lam: float, kind: Any) -> None:
     """Drawn lengths have, on average, the mean of the scalar lambda-return."""
