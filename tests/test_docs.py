@@ -29,7 +29,7 @@ from adqn_jax import (
 )
 from adqn_jax.envs.secrets import Secret
 from adqn_jax.results import courses, experiment, metrics, tables
-from adqn_jax.results.estimates import estimate
+from adqn_jax.results.estimates import estimate, standard_error
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
 from policies import teacher
@@ -52,6 +52,15 @@ def prose(page: pathlib.Path) -> str:
 def raw(protocol: str) -> list[pathlib.Path]:
     """Return the folders of raw data behind a table of docs/figure1.md."""
     return sorted((DOCS / "results").glob(f"*/*/{protocol}"))
+
+
+def won_since(raw: pathlib.Path) -> str:
+    """Return the timestep from which on every seed wins at every log point; "" if there is none."""
+    rows = metrics.read(raw)
+    timesteps = rows["timesteps"][:, 0]
+    lost = np.flatnonzero(~metrics.solved(rows["eval_success"]).all(1))
+    first = lost[-1] + 1 if len(lost) else 0
+    return f"{timesteps[first]:,.0f}" if first < len(timesteps) else ""
 
 
 def code(page: str) -> str:
@@ -317,9 +326,8 @@ def test_annealed_seeds_stay_solved(env: str) -> None:
 )  # fmt: skip
 def test_since_when_all_seeds_win(env: str, algo: str) -> None:
     """Figure 1's page names the log point from which on every seed wins at every one."""
-    rows = metrics.read(DOCS / "results" / env / algo / "fast" / "metrics.csv")
-    lost = np.flatnonzero(~metrics.solved(rows["eval_success"]).all(1))[-1]
-    since = f"{rows['timesteps'][lost + 1, 0]:,.0f}"
+    since = won_since(DOCS / "results" / env / algo / "fast" / "metrics.csv")
+    assert since
     assert since in (DOCS / "figure1.md").read_text(), since
 
 
@@ -596,6 +604,9 @@ def test_what_asking_for_the_state_buys() -> None:
         won = (returns[-last:].mean(0) >= 0.95).sum()  # as the page says
         when = f"{timesteps[first[0]]:,.0f}" if len(first) else "never"
         assert told == [f"{won}", f"{returns.shape[1]}", when, f"{timesteps[-1]:,.0f}"], raw
+    since = won_since(DOCS / "results/heavenhell-4/dqn/belief/metrics.csv")
+    assert since
+    assert f"win from {since} timesteps on" in (DOCS / "belief.md").read_text()
 
 
 def test_chance_that_asking_wins_as_often() -> None:
@@ -620,7 +631,7 @@ def test_cleaner_with_16_rows(algo: str) -> None:
     found = metrics.read(DOCS / raw)
     last = round(len(found["eval_return"]) / 10)
     cells = (found["eval_return"][-last:].mean(0), found["behaviour_return"][-1])
-    told = [f"{x.mean():.1f} ± {x.std(ddof=1) / len(x) ** 0.5:.1f}" for x in cells]
+    told = [f"{x.mean():.1f} ± {standard_error(x):.1f}" for x in cells]
     page = (DOCS / "figure1.md").read_text()
     assert re.search(rf"{re.escape(raw)}\)\) \| [^|]* \| {' [|] '.join(told)} \|", page), told
 
@@ -635,7 +646,7 @@ def test_share_of_u_on_cleaner() -> None:
         loss = found["loss_q"][(timesteps >= 200_000) & (timesteps <= 400_000)].mean()
         behaviour = found["behaviour_return"]
         cells = [
-            f"{x.mean():.1f} ± {x.std(ddof=1) / len(x) ** 0.5:.1f}"
+            f"{x.mean():.1f} ± {standard_error(x):.1f}"
             for x in (behaviour[timesteps == 296_832][0], behaviour[-1])
         ]
         assert re.search(
@@ -705,14 +716,10 @@ def test_one_encoder_for_both() -> None:
     told = milliseconds("encoder-cost", "shared", "separate", "dqn")
     assert "takes {} ms instead of {}. One of `dqn` takes {} (".format(*told) in page, told
     table = (DOCS / "fast.md").read_text().split("| one, `shared` |")[1].split("\n\n")[0]
-    cells = re.findall(r"\[([\d,]+|some lose)\]\((results/\S+)\)", table)
+    cells = re.findall(r"\[([\d,]+)\]\((results/\S+)\)", table)
     assert len(cells) > 3
     for since, raw in cells:
-        rows = metrics.read(DOCS / raw)
-        lost = np.flatnonzero(~metrics.solved(rows["eval_success"]).all(1))[-1]
-        timesteps = rows["timesteps"][:, 0]
-        found = f"{timesteps[lost + 1]:,.0f}" if lost + 1 < len(timesteps) else "some lose"
-        assert since == found, raw
+        assert since == won_since(DOCS / raw), raw
 
 
 def test_what_asking_actors_for_the_state_buys() -> None:
