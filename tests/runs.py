@@ -151,13 +151,13 @@ def hooked(runner: SeedRunner, hooks: Hooks) -> SeedRunner:
 
 def write_run(
     folder: pathlib.Path, rows: Sequence[dict[str, Any]], observe: str = "observation",
-    history: str = "gru",
+    **changes: Any,
 ) -> pathlib.Path:  # fmt: skip
-    """Write a run of <env>/<algo>/<name> with these rows, as run.py would."""
+    """Write a run of <env>/<algo>/<name> with these rows, as run.py would; changes are options."""
     folder.mkdir(parents=True)
     env, algo = folder.parts[-3:-1]
     seeds = len({row["seed"] for row in rows})
-    config = Config(algo).replace(history=history)
+    config = Config(algo).replace(**changes)
     made_up = Experiment(env, {}, observe, seeds, 0, config)
     experiment.write(folder, made_up.to_json())
     metrics.write(folder / "metrics.csv", rows)

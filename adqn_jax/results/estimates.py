@@ -4,7 +4,7 @@ Statistics are taken over the last axis, that of the seeds.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -119,6 +119,27 @@ def mean_difference(x: np.ndarray, y: np.ndarray) -> Estimate:
     if min(x.size, y.size) == 1:
         return Estimate(value, value, value)
     return Estimate(value, *_bootstrap((x, y), difference))
+
+
+def resampled_interval(
+    sizes: Sequence[int], function: Callable[..., np.ndarray]
+) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap of what is no mean over seeds, such as a time.
+
+    Args:
+      sizes: how many seeds each side has.
+      function: takes places of seeds, int [R, S] for each side, and returns numbers, [R], perhaps
+        infinite.
+
+    Returns:
+      The ends of the interval, each of them among the numbers.
+    """
+    rng = np.random.default_rng(0)
+    numbers = function(*(rng.integers(size, size=(_RESAMPLES, size)) for size in sizes))
+    outside = (1 - CONFIDENCE) / 2
+    # No means of two numbers, of which one may be infinite.
+    low = np.quantile(numbers, outside, method="lower")
+    return float(low), float(np.quantile(numbers, 1 - outside, method="higher"))
 
 
 def _bootstrap(samples: Sequence[np.ndarray], function: Any) -> tuple[np.ndarray, np.ndarray]:

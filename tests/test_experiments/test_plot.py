@@ -26,7 +26,7 @@ def made_up(
         for t in range(20)
         for s in range(3)
     ]
-    return write_run(folder, rows, observe, history)
+    return write_run(folder, rows, observe, history=history)
 
 
 @pytest.fixture

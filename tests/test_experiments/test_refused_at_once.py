@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import ahead
 import benchmark
 import binding
 import checkouts
@@ -36,6 +37,7 @@ OUTPUTS: list[tuple[Callable[[], None], str]] = [
     (plot.main, f"{RUN} --to folder.png"),
     (table.main, f"{RUN} --to file/x.md"),
     (claims.main, f"{RUN} --to file/x.csv"),
+    (ahead.main, f"{RUN} --to file/x.csv"),
     (courses.main, f"{RUN} --to file/x.png"),
     (courses.main, f"{RUN} --to table.png"),  # whose table is a folder
     (report.main, f"{RUN} --to file/x.html"),
