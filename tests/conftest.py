@@ -6,7 +6,16 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
+
+# A worker of pytest-xdist has cores of its own, and so have the processes that it starts: on the
+# same ones threads of one worker wait for those of another, and all takes half as long again.
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    _cores = sorted(os.sched_getaffinity(0))
+    _worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    _own = _cores[_worker :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+    os.sched_setaffinity(0, _own or _cores)
 
 # Before JAX is imported, for this process and those that it starts: two devices, as on a machine
 # with two cores; programs compiled in a hurry, as they run for seconds; one cache of them.
@@ -25,6 +34,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist inh
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="adqn_jax_tests_")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # by default a second
+# Where no bytecode may be written beside the sources, each of the many processes that tests start
+# would spend seconds on making its own.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and sys.pycache_prefix is None:
+    sys.pycache_prefix = f"{os.environ['JAX_COMPILATION_CACHE_DIR']}/bytecode"
+    sys.dont_write_bytecode = False
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 import hypothesis
 import pytest
