@@ -92,10 +92,12 @@ class Binding:
         inputs = Inputs(observation=observation, state=None, action_tm1=action_tm1, start=start)
         return inputs, asked & known, right
 
+    @functools.partial(jax.jit, static_argnums=0)
     def init(self, key: Array) -> tuple[Params, Any]:
         """Draw parameters, and start the optimiser; `key` is consumed."""
         key_walk, key_history, key_head = jax.random.split(key, 3)
-        inputs = jax.tree.map(lambda x: x[:1, :1], self.walk(key_walk)[0])
+        inputs, _, _ = jax.eval_shape(self.walk, key_walk)
+        inputs = jax.tree.map(lambda x: jnp.zeros((1, 1, *x.shape[2:]), x.dtype), inputs)
         width = jnp.zeros((1, self.network.history_size))
         params = {
             "history": initial.init(self._history, key_history, inputs),
