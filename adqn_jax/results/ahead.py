@@ -31,11 +31,18 @@ class Contender:
           seeds: places of seeds, int [R, S].
 
         Returns:
-          Timesteps of learning, after warm-up, float [R]; infinite where it never does.
+          Timesteps of learning, after warm-up, float [R]; infinite where it never does. Between
+          log points the mean is taken to be a straight line.
         """
-        reached = self.run.values[:, seeds].mean(-1) >= goal  # [L, R]
+        mean = self.run.values[:, seeds].mean(-1)  # [L, R]
+        reached = mean >= goal
+        at, draws = reached.argmax(0), np.arange(mean.shape[1])
+        before = np.maximum(at - 1, 0)
+        gained = mean[at, draws] - mean[before, draws]  # 0 where it is there at the first log point
+        left = np.divide(goal - mean[before, draws], gained, where=gained > 0, out=0.0 * gained)
         learning = np.maximum(self.run.timesteps - self.warmup, 0)
-        return np.where(reached.any(0), learning[reached.argmax(0)], np.inf)
+        when = learning[before] + left * (learning[at] - learning[before])
+        return np.where(reached.any(0), when, np.inf)
 
 
 def seconds_each(folders: Sequence[pathlib.Path]) -> dict[tuple[str, str], tuple[int, float]]:
@@ -148,7 +155,7 @@ def _race(one: Contender, base: Contender, share: float) -> tuple[Row, bool]:
     if goal <= 0:
         return dict.fromkeys(_RACE, ""), False
     timesteps = [
-        "" if np.isinf(learning) else int(learning) + who.warmup
+        "" if np.isinf(learning) else round(learning) + who.warmup
         for learning, who in ((mine, one), (its, base))
     ]
     low, high = resampled_interval(sizes, ratio)
