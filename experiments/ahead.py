@@ -1,4 +1,4 @@
-"""Say how far runs are ahead of a baseline: where they end, and how soon they come near its end.
+"""Say how far runs are ahead of a baseline: at the end, and in coming near what it ends at.
 
 Prints a table and writes it. docs/figures.md tells what its columns are.
 """
@@ -31,13 +31,13 @@ def compare(
       to: the table to write, .csv or .md.
       metric: a column of metrics.csv, such as eval_return or behaviour_return.
       baseline: the algorithm with which the others are compared.
-      share: of what the baseline ends at, in (0, 1]: the goal.
+      share: of what the baseline ends at, in (0, 1): the goal.
       costs: run folders that say what a timestep costs, made while nothing else ran; by default
         those compared.
     """
     tables.check_writable(to)
-    if not 0 < share <= 1:
-        raise ValueError(f"share must be in (0, 1], got {share}")
+    if not 0 < share < 1:
+        raise ValueError(f"share must be in (0, 1), got {share}")
     rows = ahead.compare(runs, metric, baseline, share, costs, first=paper.ENVS)
     print(tables.markdown(rows), end="")
     tables.write(to, rows)

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax.results import metrics, tables
-from adqn_jax.results.estimates import mean_difference
+from adqn_jax.results.estimates import chance_of_more, mean_difference
 from adqn_jax.results.load import by_algo, by_env, load_all
 from support.paper import CLAIMS, Statement, statements
 
@@ -73,7 +73,7 @@ def assess(
         difference = mean_difference(one, other)
         seeds = f"{one.size}, {other.size}"
         ends = (float(difference.low), float(difference.high))
-        both = (_permutation(one + ahead, other), _permutation(other, one + ahead))
+        both = (chance_of_more(one + ahead, other), chance_of_more(other, one + ahead))
         return Tested(statement, seeds, float(difference.value), *ends, *both)
     solved = metrics.solved(won[statement.algo])
     count, size = int(solved.sum()), solved.size
@@ -85,17 +85,6 @@ def assess(
     interval = stats.binomtest(count, size).proportion_ci()
     ends = (float(interval.low), float(interval.high))
     return Tested(statement, str(size), count / size, *ends, *both)
-
-
-def _permutation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return how probably chance sets one mean so far above the other; 1 of a single seed."""
-    if min(one.size, other.size) < 2:
-        return 1.0
-    test = stats.permutation_test(
-        (one, other), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="greater",
-        vectorized=True, n_resamples=9_999, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(test.pvalue)
 
 
 def verdict(p: float, p_opposite: float) -> str:

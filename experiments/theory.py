@@ -102,8 +102,10 @@ def training(args: Args) -> Config:
       ValueError: when it cannot be.
     """
     config = presets.preset("fast", "heavenhell-3", "adqn-vr")
-    # Errors while nothing is annealed, as the page shows them.
-    config = config.replace(rate_end=1.0, return_lambda=0.97, learning_rate=5e-4)
+    # Errors while nothing is annealed, and Q and U share nothing, as the page shows them.
+    config = config.replace(
+        rate_end=1.0, return_lambda=0.97, learning_rate=5e-4, history_encoders="separate"
+    )
     if args.timesteps:
         config = config.replace(total_timesteps=args.timesteps, log_every=8_000)
         make_trainer(config, *envs.make(f"heavenhell-{args.corridor}"))

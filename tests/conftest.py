@@ -14,8 +14,8 @@ import tempfile
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     _cores = sorted(os.sched_getaffinity(0))
     _worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-    _own = _cores[_worker :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
-    os.sched_setaffinity(0, _own or _cores)
+    _every = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.sched_setaffinity(0, _cores[_worker % len(_cores) :: _every])
 
 # Before JAX is imported, for this process and those that it starts: two devices, as on a machine
 # with two cores; programs compiled in a hurry, as they run for seconds; one cache of them.
@@ -31,15 +31,15 @@ else:
     if importlib.metadata.version("jaxlib").startswith("0.10."):
         os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist inherit it
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="adqn_jax_tests_")
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    _folder = tempfile.mkdtemp(prefix="adqn_jax_tests_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    # Where no bytecode may be written beside the sources, each of the many processes that tests
+    # start would spend seconds on making its own.
+    if sys.pycache_prefix is None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = f"{_folder}/bytecode"
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # by default a second
-# Where no bytecode may be written beside the sources, each of the many processes that tests start
-# would spend seconds on making its own.
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and sys.pycache_prefix is None:
-    sys.pycache_prefix = f"{os.environ['JAX_COMPILATION_CACHE_DIR']}/bytecode"
-    sys.dont_write_bytecode = False
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 import hypothesis
 import pytest

@@ -105,6 +105,20 @@ def probability_of_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -
     return Estimate(value, *_bootstrap(samples, probability))
 
 
+def chance_of_more(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how probably chance sets one mean over seeds so far above the other, [S] and [S'].
+
+    A permutation test, exact or, of many seeds, sampled; 1 where one side is a single seed.
+    """
+    if min(one.size, other.size) < 2:
+        return 1.0
+    test = stats.permutation_test(
+        (one, other), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="greater",
+        vectorized=True, n_resamples=9_999, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue)
+
+
 def mean_difference(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Estimate by how much the mean over seeds [S] lies above that over others, [S'].
 

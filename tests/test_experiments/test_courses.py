@@ -6,18 +6,7 @@ import pathlib
 import pytest
 
 import courses
-from runs import call, write_run
-
-
-def made_up(path: str, seconds_each: float, returns: list[list[float]]) -> None:
-    """Write a run with a log point for each list, the seeds' returns there."""
-    rows = [
-        {"seed": seed, "timesteps": 100 * (point + 1), "eval_return": value, "failed": 0}
-        | {"training_seconds": seconds_each * (point + 1)}
-        for point, values in enumerate(returns)
-        for seed, value in enumerate(values)
-    ]
-    write_run(pathlib.Path(path), rows)
+from runs import call, write_curves
 
 
 def table_of(words: str) -> dict[str, dict[str, str]]:
@@ -33,9 +22,9 @@ def runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Two runs: one learns as much from a timestep, and takes twice as long."""
     monkeypatch.chdir(tmp_path)
     curve = [[0.0, 0.2], [0.8, 1.0], [0.7, 0.9], [1.0, 1.0]]
-    made_up("carflag/dqn/slow", 10.0, curve)
-    made_up("carflag/dqn/fast", 5.0, curve)
-    made_up("carflag/dqn/alone", 5.0, [point[:1] for point in curve])
+    write_curves("carflag/dqn/slow", curve, 10.0)
+    write_curves("carflag/dqn/fast", curve, 5.0)
+    write_curves("carflag/dqn/alone", [point[:1] for point in curve], 5.0)
     return "carflag/dqn/slow carflag/dqn/fast"
 
 
