@@ -29,7 +29,7 @@ from adqn_jax import (
 )
 from adqn_jax.envs.secrets import Secret
 from adqn_jax.results import ahead, courses, experiment, metrics, tables
-from adqn_jax.results.estimates import estimate, standard_error
+from adqn_jax.results.estimates import chance_of_more, estimate, standard_error
 from adqn_jax.results.load import load
 from adqn_jax.runs.records import Records
 from policies import teacher
@@ -300,6 +300,22 @@ def test_ahead_of_dqn() -> None:
         assert run.config == preset.replace(**shortened), folder
     rows = ahead.compare(raw("fast"), "eval_return", "dqn", 0.9, costs, first=paper.ENVS)
     assert tables.markdown(rows) in (DOCS / "figure1.md").read_text()
+
+
+def test_sixty_seeds_of_carflag() -> None:
+    """How many solve it, what they end at, and how often chance gives as much."""
+    runs = []
+    for algo in ("adqn-vr", "dqn"):
+        folder = DOCS / "results" / "carflag" / algo / "sixty-seed-22"
+        run = experiment.read(folder)
+        assert (run.seed, run.seeds) == (22, 60)
+        assert run.config == presets.preset("fast", "carflag", algo)
+        runs.append((load(folder).final, metrics.solved(load(folder, "eval_success").final)))
+    (ours, ours_won), (others, others_won) = runs
+    page = re.sub(r"\s+", " ", (DOCS / "figure1.md").read_text())
+    assert f"{ours_won.sum()} and {others_won.sum()} solve it" in page
+    assert f"and end at {ours.mean():.2f} and {others.mean():.2f} (" in page
+    assert f"p = {chance_of_more(ours, others):.4f})" in page
 
 
 @pytest.mark.parametrize("protocol", ["fast", "one-step", "paper"])
