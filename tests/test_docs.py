@@ -74,15 +74,25 @@ def cells(page: str, heading: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
+def anchors(page: pathlib.Path) -> set[str]:
+    """Return those that GitHub and the site make alike of a page's headings: ASCII ones."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {each.replace(" ", "-") for each in words if each.isascii() and "  " not in each}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links(page: pathlib.Path) -> None:
-    """Every relative link names a file, and every named function is in the file linked."""
+    """Every relative link names a file and a heading; what functions it names are in the file."""
     links = re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", prose(page))
     for text, target in links:
         if "://" in target:
             continue
-        file = page.parent / target.partition("#")[0]
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
         assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or file.suffix != ".md" or anchor in anchors(file), target
         if match := re.fullmatch(r"`(\w+)\.(\w+)`", text):
             assert file.stem == match[1], text
             named = re.compile(rf"^(?:def |class |){match[2]}\b", re.MULTILINE)
