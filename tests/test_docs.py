@@ -674,6 +674,18 @@ def test_cleaner_with_16_rows(algo: str) -> None:
     assert re.search(rf"{re.escape(raw)}\)\) \| [^|]* \| {' [|] '.join(told)} \|", page), told
 
 
+@pytest.mark.parametrize("raw", ["adqn/share-0.3", "dqn/twenty"])
+def test_twenty_seeds_on_cleaner(raw: str) -> None:
+    """Loss of Q, greedy return and behaviour, with a share of U and without any."""
+    found = metrics.read(DOCS / "results/cleaner" / raw / "metrics.csv")
+    timesteps, returns = found["timesteps"][:, 0], found["eval_return"]
+    loss = found["loss_q"][(timesteps >= 200_000) & (timesteps <= 400_000)].mean()
+    ends = (returns[-round(len(returns) / 10) :].mean(0), found["behaviour_return"][-1])
+    cells = [f"{x.mean():.1f} ± {standard_error(x):.1f}" for x in ends]
+    told = f"results/cleaner/{raw}/metrics.csv)) | {loss:.2f} | {' | '.join(cells)} |"
+    assert told in (DOCS / "figure1.md").read_text(), told
+
+
 def test_share_of_u_on_cleaner() -> None:
     """Loss of Q in the middle of training, behaviour returns then and at the end."""
     page = (DOCS / "figure1.md").read_text()
