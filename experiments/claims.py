@@ -26,11 +26,10 @@ if __name__ == "__main__":
     cli.set_up()
 
 from adqn_jax.results import metrics, tables
-from adqn_jax.results.estimates import chance_of_more, mean_difference
+from adqn_jax.results.estimates import LEVEL, chance_of_more, mean_difference
 from adqn_jax.results.load import by_algo, by_env, load_all
 from support.paper import CLAIMS, Statement, statements
 
-LEVEL = 0.05
 #: How far below another an algorithm may end and still not count as below, as a share of the larger
 #: of both means.
 MARGIN = 0.05

@@ -309,7 +309,13 @@ def test_ahead_of_dqn() -> None:
         shortened = {"total_timesteps": run.config.train.total_timesteps, "log_every": 10_000}
         assert run.config == preset.replace(**shortened), folder
     rows = ahead.compare(raw("fast"), "eval_return", "dqn", 0.9, costs, first=paper.ENVS)
-    assert tables.markdown(rows) in (DOCS / "figure1.md").read_text()
+    page = (DOCS / "figure1.md").read_text()
+    written = re.findall(r"^\| \S+ \| \S+ \| \d+, \d+ \|.*", page, re.MULTILINE)
+    # Without the ends of differences, which versions of SciPy sample differently.
+    written = [cells[:4] + cells[6:] for cells in (line[2:-2].split(" | ") for line in written)]
+    assert written == [
+        [str(value) for name, value in row.items() if name not in ("low", "high")] for row in rows
+    ]
 
 
 def test_sixty_seeds_of_carflag() -> None:
@@ -483,6 +489,12 @@ def test_rows_on_cleaner() -> None:
         assert f"| `{algo}` | {' | '.join(cells)} |" in page
 
 
+def in_the_middle(columns: dict[str, np.ndarray], name: str) -> float:
+    """Return the mean of a column over seeds and the middle of training on Cleaner."""
+    timesteps = columns["timesteps"]
+    return float(columns[name][(timesteps >= 200_000) & (timesteps <= 400_000)].mean())
+
+
 def test_losses_on_cleaner() -> None:
     """The table of figure1.md: what Q and U miss in the middle of training."""
     page = (DOCS / "figure1.md").read_text()
@@ -490,9 +502,8 @@ def test_losses_on_cleaner() -> None:
         cells = []
         for algo in ("dqn", "adqn", "adqn-vr", "adqn-state"):
             columns = metrics.read(DOCS / "results" / "cleaner" / algo / "fast" / "metrics.csv")
-            middle = (columns["timesteps"] >= 200_000) & (columns["timesteps"] <= 400_000)
-            loss = columns.get(f"loss_{model}")
-            cells.append("" if loss is None else f"{loss[middle].mean():.2f}")
+            loss = f"loss_{model}"
+            cells.append(f"{in_the_middle(columns, loss):.2f}" if loss in columns else "")
         line = f"| of {model.upper()} | {' | '.join(cells)} |"
         assert line in page, line
 
@@ -677,12 +688,12 @@ def test_cleaner_with_16_rows(algo: str) -> None:
 @pytest.mark.parametrize("raw", ["adqn/share-0.3", "dqn/twenty"])
 def test_twenty_seeds_on_cleaner(raw: str) -> None:
     """Loss of Q, greedy return and behaviour, with a share of U and without any."""
-    found = metrics.read(DOCS / "results/cleaner" / raw / "metrics.csv")
-    timesteps, returns = found["timesteps"][:, 0], found["eval_return"]
-    loss = found["loss_q"][(timesteps >= 200_000) & (timesteps <= 400_000)].mean()
-    ends = (returns[-round(len(returns) / 10) :].mean(0), found["behaviour_return"][-1])
+    folder = DOCS / "results/cleaner" / raw
+    found = metrics.read(folder / "metrics.csv")
+    ends = (load(folder).final, found["behaviour_return"][-1])
     cells = [f"{x.mean():.1f} ± {standard_error(x):.1f}" for x in ends]
-    told = f"results/cleaner/{raw}/metrics.csv)) | {loss:.2f} | {' | '.join(cells)} |"
+    cells = [f"{in_the_middle(found, 'loss_q'):.2f}", *cells]
+    told = f"results/cleaner/{raw}/metrics.csv)) | {' | '.join(cells)} |"
     assert told in (DOCS / "figure1.md").read_text(), told
 
 
@@ -693,7 +704,7 @@ def test_share_of_u_on_cleaner() -> None:
         raw = DOCS / f"results/sweeps/cleaner-share/privileged-share={share}/metrics.csv"
         found = metrics.read(raw)
         timesteps = found["timesteps"][:, 0]
-        loss = found["loss_q"][(timesteps >= 200_000) & (timesteps <= 400_000)].mean()
+        loss = in_the_middle(found, "loss_q")
         behaviour = found["behaviour_return"]
         cells = [
             f"{x.mean():.1f} ± {standard_error(x):.1f}"

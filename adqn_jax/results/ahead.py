@@ -1,4 +1,4 @@
-"""How far runs are ahead of a baseline: what they end at, and how soon they come near its end."""
+"""How far runs are ahead of a baseline: at the end, and in coming near what it ends at."""
 
 import dataclasses
 import pathlib
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from adqn_jax.results import experiment
-from adqn_jax.results.estimates import chance_of_more, mean_difference, resampled_interval
+from adqn_jax.results.estimates import (
+    LEVEL,
+    chance_of_more,
+    mean_difference,
+    resampled_interval,
+)
 from adqn_jax.results.load import Result, by_algo, by_env, load_all
 from adqn_jax.results.tables import Row
 
-#: Chance may give a difference this often, and it still counts as shown.
-LEVEL = 0.05
 #: What is said of when the goal is reached.
 _TIMES = ("goal", "timesteps", "baseline", "cost", "time", "least", "most")
 
@@ -73,7 +76,7 @@ def read_costs(folders: Sequence[pathlib.Path]) -> dict[tuple[str, str], Cost]:
     """
     found: dict[tuple[str, str], Cost] = {}
     for run in load_all(folders, "training_seconds"):
-        _check_seeds(run)
+        run.check_seeds()
         if len(run.timesteps) < 2:
             raise ValueError(f"{run.folder} has one log point: what a timestep costs needs two")
         if (run.env, run.algo) in found:
@@ -127,16 +130,11 @@ def compare(
 
 
 def _learner(run: Result, costs: dict[tuple[str, str], Cost]) -> Learner:
-    _check_seeds(run)
+    run.check_seeds()
     if (run.env, run.algo) not in costs:
         raise ValueError(f"--costs has no run of {run.algo} on {run.env}")
     train = experiment.read(run.folder).config.parts["train"]
     return Learner(run, getattr(train, "warmup_timesteps", 0), costs[run.env, run.algo])
-
-
-def _check_seeds(run: Result) -> None:
-    if not run.seeds.size:
-        raise ValueError(f"all seeds of {run.folder} have failed")
 
 
 def _row(learner: Learner, base: Learner, share: float) -> Row:
@@ -182,7 +180,7 @@ def _times(learner: Learner, base: Learner, share: float) -> tuple[Row, float, f
         )
         mine, its = spent
         # Who is never there is not compared with one who is not, either.
-        return np.where(np.isinf(mine), np.inf, mine / its)
+        return np.divide(mine, its, where=np.isfinite(mine), out=np.full_like(mine, np.inf))
 
     told = goal(all_seeds[1])
     if not told.item() > 0:

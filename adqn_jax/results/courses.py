@@ -60,8 +60,7 @@ def load_courses(folders: Sequence[pathlib.Path], metric: str) -> dict[str, list
     groups: dict[str, list[Course]] = {}
     times = load_all(folders, "training_seconds")
     for run, time in zip(load_all(folders, metric), times, strict=True):
-        if not run.seeds.size:
-            raise ValueError(f"all seeds of {run.folder} have failed")
+        run.check_seeds()
         course = Course(run, time.values.max(1))
         groups.setdefault(f"{run.env}, {run.algo}", []).append(course)
     return groups

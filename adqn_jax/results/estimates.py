@@ -18,6 +18,8 @@ Statistic = Literal["mean", "iqm"]
 Interval = Literal["stderr", "bootstrap"]
 
 CONFIDENCE = 0.95
+#: Chance may give a difference this often, and it still counts as shown.
+LEVEL = 0.05
 _RESAMPLES = 2_000
 
 

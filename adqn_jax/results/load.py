@@ -35,6 +35,15 @@ class Result:
     env_params: dict[str, float] = dataclasses.field(default_factory=dict)
     """The environment's parameters that have not their defaults."""
 
+    def check_seeds(self) -> None:
+        """Look whether a seed is left.
+
+        Raises:
+          ValueError: when all have failed.
+        """
+        if not self.seeds.size:
+            raise ValueError(f"all seeds of {self.folder} have failed")
+
     @property
     def final(self) -> np.ndarray:
         """Final performance of each seed, [S]: the mean over the last tenth of the log points."""

@@ -123,10 +123,9 @@ def test_intervals_are_of_numbers_that_occur(mine: list[float], its: list[float]
         return np.asarray(np.minimum(one[own].min(-1), other[others].min(-1)))
 
     low, high = resampled_interval((one.size, other.size), soonest)
-    assert low <= high
     assert {low, high} <= {*mine, *its}
-    if len({*mine, *its}) == 1:
-        assert low == high
+    # A seed, and so the soonest of all, is in more than three fifths of the draws.
+    assert low == min(*mine, *its) <= high
 
 
 @pytest.mark.parametrize(
